@@ -1,0 +1,145 @@
+package guard
+
+import "net/http"
+
+// Authenticator is a scheme: one way of finding out who sends a request.
+//
+// A scheme must be safe for concurrent use and must not write a response. What
+// it wants to see in the response's header it leaves in [Result.BeforeHeader].
+type Authenticator interface {
+	// Authenticate gives one of three answers:
+	//
+	//   - a Result with a Principal: this is who sent the request;
+	//   - a Result without one: the request holds nothing meant for this scheme;
+	//   - an error: it does, and it is bad. An *Error says how; any other error
+	//     means that the scheme could not tell, and refuses the request as an
+	//     internal failure whose text stays off the wire. The Result beside an
+	//     error counts for its BeforeHeader alone.
+	//
+	// "Nothing" lets another scheme of an AnyOf try. An error does not: it ends
+	// the request, so that no bad credential can hide behind a good one.
+	Authenticate(r *http.Request) (Result, error)
+
+	// Challenge returns the WWW-Authenticate values (RFC 9110 §11.6.1) this
+	// scheme adds to a refusal, none if it has no use for the header. why is nil
+	// when the refusal is not this scheme's own: nothing was presented, or
+	// another scheme's credential was bad.
+	Challenge(r *http.Request, why *Error) []string
+}
+
+// BrowserLogin is what a scheme implements besides Authenticator when people
+// can sign in on a page. Require sends a browser there instead of answering 401.
+type BrowserLogin interface {
+	// LoginURL returns where to send the browser that made r, so that it comes
+	// back to r's address once signed in.
+	LoginURL(r *http.Request) string
+}
+
+// Result is what a scheme found.
+type Result struct {
+	// Principal is who sent the request, nil if the scheme saw nothing for it.
+	Principal *Principal
+
+	// BeforeHeader, if set, runs at most once, just before the response's header
+	// is sent, on the goroutine that sends it. It is the place to renew or clear
+	// a cookie. It does not run when the handler panics before writing.
+	BeforeHeader func(http.Header)
+}
+
+// AnyOf joins schemes into one that accepts any of them. They are asked in the
+// order given, and all of them are asked: the first that names a principal
+// decides who it is, and a bad credential for any of them refuses the request
+// however good the others are.
+//
+// It panics when no scheme is given or one is nil: a chain that authenticates
+// nobody is a mistake in the program, not a state of the world.
+func AnyOf(schemes ...Authenticator) Authenticator {
+	if len(schemes) == 0 {
+		panic("guard: AnyOf needs at least one scheme")
+	}
+	var all anyOf
+	for _, s := range schemes {
+		switch s := s.(type) {
+		case nil:
+			panic("guard: AnyOf was given a nil scheme")
+		case anyOf:
+			all = append(all, s...)
+		default:
+			all = append(all, &link{s})
+		}
+	}
+	return all
+}
+
+// anyOf is a chain of schemes. Its links are pointers, so that the one which
+// raised an error can be told from the others whatever type the schemes have.
+type anyOf []*link
+
+type link struct{ Authenticator }
+
+func (chain anyOf) Authenticate(r *http.Request) (Result, error) {
+	found, _, refused := chain.ask(r)
+	if refused != nil {
+		return found, refused
+	}
+	return found, nil
+}
+
+func (chain anyOf) Challenge(r *http.Request, why *Error) []string {
+	var all []string
+	for _, l := range chain {
+		if why != nil && why.by == l {
+			all = append(all, l.Challenge(r, why)...)
+		} else {
+			all = append(all, l.Challenge(r, nil)...)
+		}
+	}
+	return all
+}
+
+// ask puts the request to every scheme. by is the one that named the principal.
+// When refused is set, found holds hooks but no principal.
+func (chain anyOf) ask(r *http.Request) (found Result, by *link, refused *Error) {
+	var hooks []func(http.Header)
+	for _, l := range chain {
+		res, err := l.Authenticate(r)
+		switch {
+		case err != nil:
+			hooks = appendHook(hooks, res.BeforeHeader)
+			if refused == nil {
+				refused = asError(err).raisedBy(l)
+			}
+		case res.Principal == nil:
+			hooks = appendHook(hooks, res.BeforeHeader)
+		case found.Principal == nil:
+			hooks = appendHook(hooks, res.BeforeHeader)
+			found.Principal, by = res.Principal, l
+		}
+	}
+	if refused != nil {
+		found.Principal, by = nil, nil
+	}
+	found.BeforeHeader = joinHooks(hooks)
+	return found, by, refused
+}
+
+func appendHook(hooks []func(http.Header), hook func(http.Header)) []func(http.Header) {
+	if hook == nil {
+		return hooks
+	}
+	return append(hooks, hook)
+}
+
+func joinHooks(hooks []func(http.Header)) func(http.Header) {
+	switch len(hooks) {
+	case 0:
+		return nil
+	case 1:
+		return hooks[0]
+	}
+	return func(h http.Header) {
+		for _, hook := range hooks {
+			hook(h)
+		}
+	}
+}
