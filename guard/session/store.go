@@ -1,0 +1,79 @@
+// Package session keeps what a server remembers about a browser.
+//
+// A [Store] maps a token, which travels in a cookie, to a [Record]. Three are
+// here: [CookieStore] needs no server state, the token is the encrypted record
+// itself; [MemoryStore] is for one process and for tests; [SQLStore] keeps rows
+// in SQLite or PostgreSQL. With the latter two the token is a random name, known
+// to the store only by its hash, and ending a session ends it at once; an
+// encrypted cookie that was copied stays good until it expires.
+//
+// Stores do not know what a record means. Package oidclogin, one floor up,
+// decides what to put in, when a session has been idle too long, and how the
+// cookie looks.
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"time"
+)
+
+// Errors of a Store, to be matched with errors.Is. Anything else a Store
+// returns means that it could not do its work.
+var (
+	// ErrNotFound: no live session has this token. Unknown, ended, expired,
+	// forged and belonging to another application are the same.
+	ErrNotFound = errors.New("session: not found")
+	// ErrConflict: the session was updated by somebody else since it was read.
+	ErrConflict = errors.New("session: changed meanwhile")
+)
+
+// Record is what a store keeps for one session.
+type Record struct {
+	// App separates applications that share a store or a secret: a record is
+	// found only under the App it was created with.
+	App string
+	// Subject and SessionID name whose session it is and the provider's session
+	// (sid) it came from. Stores with memory index them.
+	Subject, SessionID string
+	// Data is opaque to the store.
+	Data []byte
+	// Expires is the moment from which the session is not found any more.
+	Expires time.Time
+	// Version counts the updates. The store sets it; Update compares it.
+	Version int64
+}
+
+// Store keeps sessions. It is safe for concurrent use.
+type Store interface {
+	// Create keeps a new session and returns its token. Every call makes a token
+	// never given out before: who signs in can rely on the new one.
+	Create(ctx context.Context, rec Record) (token string, err error)
+
+	// Find returns the live session behind token, or ErrNotFound.
+	Find(ctx context.Context, app, token string) (Record, error)
+
+	// Update replaces the session that was found as rec, if it still has
+	// rec.Version, and returns the token that names it from now on; a store with
+	// memory returns the same one. ErrConflict if another update was faster,
+	// ErrNotFound if the session ended: an update never brings it back.
+	Update(ctx context.Context, token string, rec Record) (newToken string, err error)
+
+	// Delete ends the session. An unknown token is no error.
+	Delete(ctx context.Context, app, token string) error
+}
+
+// newToken returns 256 random bits for a cookie.
+func newToken() string { return rand.Text() + rand.Text() }
+
+// tokenHash is how a store with memory knows a token: whoever reads the store
+// learns no token, and one application's token names nothing for another.
+func tokenHash(app, token string) [sha256.Size]byte {
+	h := sha256.New()
+	h.Write([]byte(app))
+	h.Write([]byte{0})
+	h.Write([]byte(token))
+	return [sha256.Size]byte(h.Sum(nil))
+}
