@@ -1,0 +1,46 @@
+package page
+
+// Message is the id of a sentence in the catalogue (messages/en.json). Ids are
+// stable: translations and tests are keyed on them. An id that the catalogue
+// lacks is shown as a general sentence, never as the id.
+type Message string
+
+// What can be wrong. The page shows it beside the field it belongs to.
+const (
+	ErrCredentials      Message = "error.credentials"      // one answer for every failed sign-in (PW05)
+	ErrEmail            Message = "error.email"            // not an e-mail address
+	ErrPasswordMissing  Message = "error.password_missing" // nothing typed
+	ErrPasswordShort    Message = "error.password_short"   // shorter than MinPasswordLength
+	ErrPasswordLong     Message = "error.password_long"    // more than 1024 bytes
+	ErrPasswordGuessed  Message = "error.password_guessed" // on the list of breached ones, or made of the address
+	ErrCode             Message = "error.code"             // wrong, expired or used: one answer
+	ErrCodeAttempts     Message = "error.code_attempts"    // the code was tried too often; a new one is needed
+	ErrToken            Message = "error.token"            // FirstAdmin: wrong or used
+	ErrLink             Message = "error.link"             // SetPassword: the link is used or too old
+	ErrBusy             Message = "error.busy"             // the house has too much to do; try again
+	ErrReauthentication Message = "error.reauthentication" // a flow asked for a fresh sign-in by the same person
+)
+
+// What is worth knowing.
+const (
+	NoticeCodeResent      Message = "notice.code_resent"
+	NoticePasswordChanged Message = "notice.password_changed"
+	NoticeRestarted       Message = "notice.restarted"     // the page was too old and starts over
+	NoticeSignInAgain     Message = "notice.sign_in_again" // the application wants a fresh sign-in
+	NoticeSignedOut       Message = "notice.signed_out"
+)
+
+// fieldOf tells which field a message is about, "" if about none.
+func fieldOf(m Message) string {
+	switch m {
+	case ErrEmail:
+		return FieldEmail
+	case ErrPasswordMissing, ErrPasswordShort, ErrPasswordLong, ErrPasswordGuessed:
+		return FieldPassword
+	case ErrCode, ErrCodeAttempts:
+		return FieldCode
+	case ErrToken:
+		return FieldToken
+	}
+	return ""
+}
