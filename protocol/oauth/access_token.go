@@ -1,0 +1,267 @@
+package oauth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/protocol/jose"
+)
+
+// Dialect is the form of an API's access tokens.
+type Dialect string
+
+// The dialects.
+const (
+	DialectRFC9068 Dialect = "rfc9068" // typ at+jwt, RFC 9068
+	DialectAuth0   Dialect = "auth0"   // typ JWT, for verifiers that know no other
+)
+
+// TypeJWT and TypeAccessToken are the typ header values of the two dialects.
+const (
+	TypeAccessToken = "at+jwt"
+	TypeJWT         = "JWT"
+)
+
+// Type returns the typ header of tokens in this dialect.
+func (d Dialect) Type() string {
+	if d == DialectAuth0 {
+		return TypeJWT
+	}
+	return TypeAccessToken
+}
+
+// ClientSubjectSuffix ends the sub of a token a client got for itself:
+// "<client_id>@clients". A user's sub is a bare UUID, so neither can be taken
+// for the other (RFC 9700 §4.15).
+const ClientSubjectSuffix = "@clients"
+
+// DefaultLeeway is how far the clocks of issuer and verifier may be apart.
+const DefaultLeeway = 30 * time.Second
+
+// AccessTokenClaims are the claims of an access token (RFC 9068 §2.2 and this
+// house's own). Empty ones are not written.
+type AccessTokenClaims struct {
+	Issuer          string           `json:"iss,omitempty"`
+	Subject         string           `json:"sub,omitempty"`
+	Audience        jose.Audience    `json:"aud,omitempty"`
+	Expiry          jose.NumericDate `json:"exp,omitempty"`
+	NotBefore       jose.NumericDate `json:"nbf,omitempty"`
+	IssuedAt        jose.NumericDate `json:"iat,omitempty"`
+	ID              string           `json:"jti,omitempty"`
+	ClientID        string           `json:"client_id,omitempty"`
+	AuthorizedParty string           `json:"azp,omitempty"`
+	Scope           string           `json:"scope,omitempty"`
+	Permissions     []string         `json:"permissions,omitempty"`
+	SessionID       string           `json:"sid,omitempty"`
+	GrantID         string           `json:"gid,omitempty"`
+	AuthTime        jose.NumericDate `json:"auth_time,omitempty"`
+	ACR             string           `json:"acr,omitempty"`
+	AMR             []string         `json:"amr,omitempty"`
+	OrganizationID  string           `json:"org_id,omitempty"`
+}
+
+// Client returns the id of the client the token was issued to.
+func (c *AccessTokenClaims) Client() string {
+	if c.ClientID != "" {
+		return c.ClientID
+	}
+	return c.AuthorizedParty
+}
+
+// IsClient reports whether the token speaks for the client itself, not for a
+// user.
+func (c *AccessTokenClaims) IsClient() bool {
+	return c.Client() != "" && c.Subject == c.Client()+ClientSubjectSuffix
+}
+
+// Payload returns the claims as JSON, ready to be signed.
+func (c *AccessTokenClaims) Payload() ([]byte, error) { return json.Marshal(c) }
+
+// Why an access token was refused, beyond its signature. All are invalid_token
+// on the wire.
+var (
+	// ErrExpired: the token is genuine but its time is over. A caller may want
+	// to say so, as a refresh helps.
+	ErrExpired = errors.New("oauth: token expired")
+	// ErrNotYetValid: nbf or iat lie in the future.
+	ErrNotYetValid = errors.New("oauth: token not yet valid")
+	// ErrIssuer: iss is not the expected one.
+	ErrIssuer = errors.New("oauth: wrong issuer")
+	// ErrAudience: the token is for somebody else.
+	ErrAudience = errors.New("oauth: wrong audience")
+	// ErrNotAccessToken: a claim is missing or present that tells this token
+	// is of another kind.
+	ErrNotAccessToken = errors.New("oauth: not an access token")
+)
+
+// AccessTokenRules say which access tokens a resource server accepts. Issuer,
+// Audience, Dialect, Algs and Now are all required: a zero value accepts
+// nothing.
+type AccessTokenRules struct {
+	Issuer   string        // byte for byte
+	Audience []string      // one of them must be in aud
+	Dialect  Dialect       // the form of the tokens
+	Algs     []jose.Alg    // the algorithms of the issuer's keys
+	Now      time.Time     // the moment of judgement
+	Leeway   time.Duration // clock difference granted; 0 is none
+}
+
+// AccessToken is an access token that passed [VerifyAccessToken], its only
+// maker.
+type AccessToken struct {
+	claims   AccessTokenClaims
+	verified jose.Verified
+}
+
+// Claims returns the token's claims.
+func (t *AccessToken) Claims() *AccessTokenClaims { return &t.claims }
+
+// Payload returns the claims as they were signed, for those of other names.
+func (t *AccessToken) Payload() []byte { return t.verified.Payload() }
+
+// VerifyAccessToken checks signature, type and claims of a JWT access token
+// (RFC 9068 §4). Every error is an *[Error] with code invalid_token and wraps
+// the reason: one of the errors above or of package jose.
+func VerifyAccessToken(token string, rules AccessTokenRules, keys jose.KeyFunc) (*AccessToken, error) {
+	verified, err := jose.Verify(token, jose.Expect{Types: []string{rules.Dialect.Type()}, Algs: rules.Algs}, keys)
+	if err != nil {
+		return nil, refuseToken("The access token is invalid.", err)
+	}
+	t := &AccessToken{verified: verified}
+	traits, err := t.claims.parse(string(verified.Payload()))
+	if err != nil {
+		return nil, refuseToken("The access token is invalid.", err)
+	}
+	if err := rules.check(&t.claims, traits); err != nil {
+		if errors.Is(err, ErrExpired) {
+			return nil, refuseToken("The access token expired.", err)
+		}
+		return nil, refuseToken("The access token is invalid.", err)
+	}
+	return t, nil
+}
+
+func refuseToken(description string, cause error) *Error {
+	return NewError(InvalidToken, description).WithCause(cause)
+}
+
+// parse reads the claims by their exact names. foreign names a claim that only
+// tokens of other kinds have.
+func (c *AccessTokenClaims) parse(payload string) (foreign string, err error) {
+	object, err := jose.ParseObject(payload)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range object {
+		switch m.Name {
+		case "iss":
+			c.Issuer, err = m.Value.Text()
+		case "sub":
+			c.Subject, err = m.Value.Text()
+		case "aud":
+			c.Audience, err = m.Value.Audience()
+		case "exp":
+			c.Expiry, err = m.Value.Date()
+		case "nbf":
+			c.NotBefore, err = m.Value.Date()
+		case "iat":
+			c.IssuedAt, err = m.Value.Date()
+		case "jti":
+			c.ID, err = m.Value.Text()
+		case "client_id":
+			c.ClientID, err = m.Value.Text()
+		case "azp":
+			c.AuthorizedParty, err = m.Value.Text()
+		case "scope":
+			c.Scope, err = m.Value.Text()
+		case "permissions":
+			c.Permissions, err = m.Value.Texts()
+		case "sid":
+			c.SessionID, err = m.Value.Text()
+		case "gid":
+			c.GrantID, err = m.Value.Text()
+		case "auth_time":
+			c.AuthTime, err = m.Value.Date()
+		case "acr":
+			c.ACR, err = m.Value.Text()
+		case "amr":
+			c.AMR, err = m.Value.Texts()
+		case "org_id":
+			c.OrganizationID, err = m.Value.Text()
+		case "nonce", "at_hash", "c_hash", "s_hash", "events", "htm", "htu":
+			foreign = m.Name
+		}
+		if err != nil {
+			return "", fmt.Errorf("claim %s: %w", m.Name, err)
+		}
+	}
+	return foreign, nil
+}
+
+// check judges the claims. The order tells more from less: a token of another
+// kind or issuer is never called expired.
+func (r AccessTokenRules) check(c *AccessTokenClaims, foreign string) error {
+	switch {
+	case foreign != "":
+		return fmt.Errorf("%w: it has the claim %s", ErrNotAccessToken, foreign)
+	case r.Issuer == "" || c.Issuer != r.Issuer:
+		return fmt.Errorf("%w: %.200q", ErrIssuer, c.Issuer)
+	case !r.audienceMatches(c.Audience):
+		return fmt.Errorf("%w: %.200q", ErrAudience, c.Audience)
+	}
+	if err := r.Dialect.check(c); err != nil {
+		return err
+	}
+	switch now := r.Now; {
+	case now.IsZero():
+		return errors.New("oauth: rules without the time of judgement")
+	case !now.Before(c.Expiry.Time().Add(r.Leeway)):
+		return ErrExpired
+	case c.NotBefore.Time().After(now.Add(r.Leeway)), c.IssuedAt.Time().After(now.Add(r.Leeway)):
+		return ErrNotYetValid
+	}
+	return nil
+}
+
+func (r AccessTokenRules) audienceMatches(aud jose.Audience) bool {
+	return slices.ContainsFunc(r.Audience, func(a string) bool { return a != "" && aud.Contains(a) })
+}
+
+// check demands the claims that make a token an access token of its dialect.
+// In the auth0 dialect typ says nothing, so it must carry what an ID token of
+// this house never has: the grant it came from, or a client as its subject.
+func (d Dialect) check(c *AccessTokenClaims) error {
+	missing := func(claim string) error { return fmt.Errorf("%w: no %s", ErrNotAccessToken, claim) }
+	switch {
+	case c.Subject == "":
+		return missing("sub")
+	case c.Expiry == 0:
+		return missing("exp")
+	case c.IssuedAt == 0:
+		return missing("iat")
+	case c.ClientID != "" && c.AuthorizedParty != "" && c.ClientID != c.AuthorizedParty:
+		return fmt.Errorf("%w: client_id and azp differ", ErrNotAccessToken)
+	case strings.HasSuffix(c.Subject, ClientSubjectSuffix) && !c.IsClient():
+		return fmt.Errorf("%w: sub names another client", ErrNotAccessToken)
+	}
+	switch d {
+	case DialectRFC9068:
+		if c.ClientID == "" {
+			return missing("client_id")
+		}
+		if c.ID == "" {
+			return missing("jti")
+		}
+		return nil
+	case DialectAuth0:
+		if c.GrantID == "" && !c.IsClient() {
+			return missing("gid")
+		}
+		return nil
+	}
+	return fmt.Errorf("%w: no dialect %q", ErrNotAccessToken, string(d))
+}

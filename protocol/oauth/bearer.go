@@ -1,0 +1,95 @@
+package oauth
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ErrNoToken: the request carries no bearer token at all. It is answered with
+// the bare challenge, without an error code (RFC 6750 §3.1).
+var ErrNoToken = errors.New("oauth: no access token")
+
+// BearerOptions widens where a token is looked for.
+type BearerOptions struct {
+	// InsecureQuery takes the token from the query parameter access_token too.
+	// URLs end up in logs, histories and Referer headers: only for a client
+	// that can do no better.
+	InsecureQuery bool
+}
+
+// BearerToken finds the access token of a request (RFC 6750 §2): in the
+// Authorization header, or in the form of a body, which the caller passes only
+// for the methods and the content type the RFC allows. query and form may be
+// nil.
+//
+// Errors: [ErrNoToken] if there is none, which includes credentials of another
+// scheme; invalid_request for two tokens, two Authorization headers, or one in
+// the query where that is not allowed; invalid_token for a Bearer header that
+// is not the scheme, exactly one space, and a token.
+func BearerToken(h http.Header, query, form url.Values, o BearerOptions) (string, error) {
+	inQuery, inForm := query["access_token"], form["access_token"]
+	headers := h.Values("Authorization")
+	switch {
+	case len(headers) > 1:
+		return "", NewError(InvalidRequest, "There is more than one Authorization header.")
+	case len(inQuery) > 0 && !o.InsecureQuery:
+		return "", NewError(InvalidRequest, "Access tokens must not be sent in the URL.").
+			WithHint("Send the token in the header: Authorization: Bearer TOKEN.")
+	}
+	token, err := headerToken(headers)
+	sent := len(inQuery) + len(inForm)
+	if !errors.Is(err, ErrNoToken) {
+		sent++
+	}
+	switch {
+	case sent > 1:
+		return "", NewError(InvalidRequest, "The access token is sent more than once.")
+	case sent == 0:
+		return "", ErrNoToken
+	case err == nil:
+		return token, nil
+	case !errors.Is(err, ErrNoToken):
+		return "", err
+	}
+	return checkToken(append(inQuery, inForm...)[0])
+}
+
+// headerToken reads the scheme without regard to case, and nothing else
+// loosely.
+func headerToken(headers []string) (string, error) {
+	const scheme = "Bearer"
+	if len(headers) == 0 || len(headers[0]) < len(scheme) || !strings.EqualFold(headers[0][:len(scheme)], scheme) {
+		return "", ErrNoToken
+	}
+	rest := headers[0][len(scheme):]
+	if rest != "" && isTokenChar(rest[0]) {
+		return "", ErrNoToken // a scheme whose name only begins like ours
+	}
+	if !strings.HasPrefix(rest, " ") {
+		return "", malformedToken()
+	}
+	return checkToken(rest[1:])
+}
+
+// checkToken holds a token to the grammar b64token.
+func checkToken(token string) (string, error) {
+	trimmed := strings.TrimRight(token, "=")
+	for i := range len(trimmed) {
+		if c := trimmed[i]; !isUnreserved(c) && c != '+' && c != '/' {
+			return "", malformedToken()
+		}
+	}
+	if trimmed == "" {
+		return "", malformedToken()
+	}
+	return token, nil
+}
+
+func malformedToken() *Error { return NewError(InvalidToken, "The access token is malformed.") }
+
+// isTokenChar is tchar of RFC 9110 §5.6.2, of which scheme names are made.
+func isTokenChar(c byte) bool {
+	return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
