@@ -88,6 +88,15 @@ func New(keys []MasterKey) (*Keyring, error) {
 // CurrentID returns the id of the key that seals.
 func (r *Keyring) CurrentID() string { return r.keys[0].ID }
 
+// IDs returns the ids of all keys of the ring, the current one first.
+func (r *Keyring) IDs() []string {
+	out := make([]string, len(r.keys))
+	for i, k := range r.keys {
+		out[i] = k.ID
+	}
+	return out
+}
+
 // Seal encrypts plaintext for one purpose under the current key, bound to aad.
 func (r *Keyring) Seal(purpose string, aad, plaintext []byte) []byte {
 	key := r.keys[0]

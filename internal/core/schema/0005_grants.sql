@@ -37,7 +37,8 @@ CREATE INDEX codes_session ON codes (tenant_id, sid);
 CREATE INDEX codes_keep ON codes (keep_until);
 
 -- One row per grant with a refresh token, however often it is used. The tokens themselves are
--- computed from id, generation and the named master key.
+-- computed from id, generation and the named master key. A family that is bound to its session
+-- ends when the session is signed out.
 CREATE TABLE families (
     tenant_id       TEXT   NOT NULL,
     fid             TEXT   NOT NULL,
@@ -45,6 +46,7 @@ CREATE TABLE families (
     client_id       TEXT   NOT NULL,
     user_id         TEXT   NOT NULL,
     sid             TEXT   NOT NULL,
+    session_bound   BOOLEAN NOT NULL,
     scope           TEXT   NOT NULL,
     audience        TEXT   NOT NULL,
     auth_time       BIGINT NOT NULL,

@@ -1,0 +1,170 @@
+package apps
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
+	"github.com/gatehouse-dev/gatehouse/protocol/jose"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
+)
+
+// Limits of what a client or API may hold.
+const (
+	maxName        = 200
+	maxURIs        = 100
+	maxPermissions = 1000
+	// MaxAccessTokenLifetime bounds every API's own figure: a rule that takes tokens back must
+	// be kept for so long.
+	MaxAccessTokenLifetime = time.Hour
+)
+
+// Validate checks a client as it is to be stored. The error is a [fault.Error] that names the
+// field as the management API spells it.
+func (c *Client) Validate() error {
+	switch c.Type {
+	case SPA, Native, RegularWeb, Machine:
+	default:
+		return fault.Field("app_type", "%q is none of spa, native, regular_web, machine", c.Type)
+	}
+	if c.Profile != OAuth21 && c.Profile != OIDCBasic {
+		return fault.Field("profile", "%q is none of oauth2.1, oidc-basic", c.Profile)
+	}
+	if err := validName(c.Name); err != nil {
+		return err
+	}
+	if err := c.validateURIs(); err != nil {
+		return err
+	}
+	if err := c.validateGrants(); err != nil {
+		return err
+	}
+	switch {
+	case c.InsecureUserinfoQueryToken && (c.Profile != OIDCBasic || !c.Confidential()):
+		return fault.Field("insecure_userinfo_query_token", "is for confidential clients of profile oidc-basic alone")
+	case c.RefreshOverlap < 0 || c.RefreshOverlap > MaxRefreshOverlap:
+		return fault.Field("refresh_token.leeway", "must be 0 to 60 seconds")
+	case c.RefreshIdle < 0 || c.RefreshLifetime < 0 || c.IDTokenLifetime < 0:
+		return fault.Field("refresh_token", "lifetimes must not be negative")
+	case c.RefreshIdle > c.Refresh().Lifetime:
+		return fault.Field("refresh_token.idle_token_lifetime", "must not exceed token_lifetime")
+	}
+	return nil
+}
+
+func (c *Client) validateURIs() error {
+	if len(c.RedirectURIs)+len(c.LogoutURLs)+len(c.WebOrigins) > maxURIs {
+		return fault.Field("callbacks", "at most %d addresses in all", maxURIs)
+	}
+	native := c.Type == Native
+	for _, uri := range c.RedirectURIs {
+		if err := oauth.ValidateRedirectURI(uri, native); err != nil {
+			return &fault.Error{Code: fault.Invalid, Field: "callbacks", Message: err.Error()}
+		}
+	}
+	for _, uri := range c.LogoutURLs {
+		if err := oauth.ValidateRedirectURI(uri, native); err != nil {
+			return &fault.Error{Code: fault.Invalid, Field: "allowed_logout_urls", Message: err.Error()}
+		}
+	}
+	if c.DefaultRedirectURI != "" && !slices.Contains(c.RedirectURIs, c.DefaultRedirectURI) {
+		return fault.Field("default_redirect_uri", "%q is not among callbacks", c.DefaultRedirectURI)
+	}
+	for _, origin := range c.WebOrigins {
+		if !isOrigin(origin) {
+			return fault.Field("web_origins", "%q is not an origin such as https://app.example.com", origin)
+		}
+	}
+	return nil
+}
+
+func (c *Client) validateGrants() error {
+	for _, g := range c.GrantTypes {
+		switch g {
+		case GrantAuthorizationCode, GrantRefreshToken:
+			if c.Type == Machine {
+				return fault.Field("grant_types", "%s is not for machine clients: nobody signs in to them", g)
+			}
+		case GrantClientCredentials:
+			if !c.Confidential() {
+				return fault.Field("grant_types", "client_credentials is for clients that keep a secret")
+			}
+		case "password", "implicit":
+			return fault.Field("grant_types", "%s is deprecated and not offered: use authorization_code with PKCE", g)
+		default:
+			return fault.Field("grant_types", "%q is not offered", g)
+		}
+	}
+	for _, m := range c.AuthMethods {
+		if (m == AuthNone) == c.Confidential() || m != AuthNone && m != AuthBasic && m != AuthPost {
+			return fault.Field("token_endpoint_auth_method", "%q is not for clients of type %s", m, c.Type)
+		}
+	}
+	if len(c.AuthMethods) == 0 {
+		return fault.Field("token_endpoint_auth_method", "is missing")
+	}
+	return nil
+}
+
+// isOrigin reports whether s is scheme://host[:port] of http or https, as a browser's Origin
+// header has it.
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" &&
+		s == u.Scheme+"://"+u.Host && s == strings.ToLower(s) && !strings.ContainsAny(u.Host, "*@\\")
+}
+
+// Validate checks an API as it is to be stored. The error is a [fault.Error] that names the field
+// as the management API spells it.
+func (a *API) Validate() error {
+	if err := validName(a.Name); err != nil {
+		return err
+	}
+	u, err := url.Parse(a.Identifier)
+	if err != nil || !u.IsAbs() || u.Fragment != "" || len(a.Identifier) > 600 || strings.ContainsAny(a.Identifier, " \t\r\n") {
+		return fault.Field("identifier", "must be an absolute URI without fragment, such as https://api.example.com/ (nothing is ever fetched from it)")
+	}
+	switch {
+	case a.TokenDialect != DialectRFC9068 && a.TokenDialect != DialectAuth0:
+		return fault.Field("token_dialect", "%q is none of rfc9068, auth0", a.TokenDialect)
+	case !slices.Contains([]jose.Alg{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}, a.SigningAlg):
+		return fault.Field("signing_alg", "%q is none of RS256, PS256, ES256, EdDSA", a.SigningAlg)
+	case a.TokenLifetime < 0 || a.TokenLifetime > MaxAccessTokenLifetime:
+		return fault.Field("token_lifetime", "must be 1 to %d seconds", int(MaxAccessTokenLifetime.Seconds()))
+	case len(a.Permissions) > maxPermissions:
+		return fault.Field("scopes", "at most %d", maxPermissions)
+	}
+	seen := map[string]bool{}
+	for _, p := range a.Permissions {
+		if scope, err := oauth.ParseScope(p.Value); err != nil || len(scope) != 1 || scope[0] != p.Value || seen[p.Value] {
+			return fault.Field("scopes", "%q is not a scope, or stands twice", p.Value)
+		}
+		if isOpenIDScope(p.Value) {
+			return fault.Field("scopes", "%q is a scope of OpenID Connect and belongs to no API", p.Value)
+		}
+		seen[p.Value] = true
+	}
+	for _, p := range a.DefaultPermissions {
+		if !seen[p] {
+			return fault.Field("default_permissions", "%q is not among scopes", p)
+		}
+	}
+	return nil
+}
+
+// isOpenIDScope reports whether a scope is one of OpenID Connect Core sections 5.4 and 11.
+func isOpenIDScope(s string) bool {
+	return slices.Contains([]string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, "address", "phone", oauth.ScopeOfflineAccess}, s)
+}
+
+func validName(name string) error {
+	if strings.TrimSpace(name) == "" || len(name) > maxName {
+		return fault.Field("name", "must have 1 to %d bytes", maxName)
+	}
+	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return fault.Field("name", "must not hold control characters")
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/base/id"
+	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
+)
+
+// CodeLifetime is how long an authorization code can be redeemed (RFC 9700 asks for a short one).
+const CodeLifetime = 60 * time.Second
+
+// Code is an authorization code and what it was issued for.
+type Code struct {
+	Terms
+	RedirectURI   string // as in the authorization request; empty when the request had none
+	CodeChallenge string // S256; empty when the request had none
+	Nonce         string
+	ExpiresAt     time.Time
+}
+
+const (
+	insertCode = `INSERT INTO codes (tenant_id, code_hash, gid, client_id, user_id, sid, redirect_uri, code_challenge, nonce,
+			scope, audience, auth_time, amr, acr, created_at, expires_at, spent_at, keep_until)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, $17)`
+	spendCode = `UPDATE codes SET spent_at = $3, keep_until = $4 WHERE tenant_id = $1 AND code_hash = $2 AND spent_at = 0
+		RETURNING gid, client_id, user_id, sid, redirect_uri, code_challenge, nonce, scope, audience, auth_time, amr, acr, expires_at`
+	selectSpentCode     = `SELECT gid, client_id, user_id FROM codes WHERE tenant_id = $1 AND code_hash = $2`
+	systemDeleteOldCode = `DELETE FROM codes WHERE (tenant_id, code_hash) IN (SELECT tenant_id, code_hash FROM codes WHERE keep_until < $1 LIMIT $2)`
+)
+
+// IssueCode stores a new code inside tx and returns it. c.GID is given here.
+func (g *Grants) IssueCode(tx *db.Tx, c Code) (string, error) {
+	code, now := id.Secret(), g.clock.Now()
+	expires := now.Add(CodeLifetime)
+	_, err := tx.Exec(insertCode, id.Hash(code), id.UUID(), c.ClientID, c.UserID, c.Auth.SID, c.RedirectURI, c.CodeChallenge, c.Nonce,
+		c.Scope.String(), c.Audience, db.Micros(c.Auth.Time), joinAMR(c.Auth.AMR), c.Auth.ACR,
+		db.Micros(now), db.Micros(expires), db.Micros(expires.Add(longestAccessToken)))
+	if err != nil {
+		return "", fmt.Errorf("grants: write code: %w", err)
+	}
+	return code, nil
+}
+
+// ErrInvalidCode is returned for a code that is unknown, expired, spent, or presented by the wrong
+// client or without what binds it. It never says which.
+var ErrInvalidCode = errors.New("grants: invalid code")
+
+// Redemption is what a client shows with a code.
+type Redemption struct {
+	Code     string
+	ClientID string
+	// Check is the pure judgement of the protocol on the code that was found (redirect URI,
+	// PKCE …). An error burns the code.
+	Check func(Code) error
+	// Family, unless nil, says which refresh policy a family is to be started with for this
+	// code, or nil for none.
+	Family func(Code) *NewFamily
+}
+
+// Redeemed is a code that was just spent, and the refresh token that was born with it.
+type Redeemed struct {
+	Code
+	RefreshToken string // empty unless a family was asked for
+}
+
+// Redeem spends a code and starts its family in one transaction, before anything is minted. Of any
+// number of callers one succeeds; every other, and everyone later, gets ErrInvalidCode, and since
+// a code that comes twice has been stolen, all that came of it is revoked (RFC 6749 section
+// 4.1.2). A code that fails its check is burnt.
+func (g *Grants) Redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*Redeemed, error) {
+	var out *Redeemed
+	var refused error
+	err := tn.DB.Write(ctx, func(tx *db.Tx) (err error) {
+		out, refused = nil, nil
+		now := g.clock.Now()
+		c, err := g.spend(tx, id.Hash(r.Code), now)
+		if errors.Is(err, db.ErrNoRows) {
+			refused = ErrInvalidCode
+			return g.replayed(tx, id.Hash(r.Code), now)
+		}
+		if err != nil {
+			return fmt.Errorf("grants: spend code: %w", err)
+		}
+		if c.ClientID != r.ClientID || !now.Before(c.ExpiresAt) {
+			refused = ErrInvalidCode
+			return nil
+		}
+		if refused = r.Check(c); refused != nil {
+			return nil
+		}
+		out = &Redeemed{Code: c}
+		if r.Family == nil {
+			return nil
+		}
+		if f := r.Family(c); f != nil {
+			out.RefreshToken, err = g.startFamily(tx, c.Terms, *f, now)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, refused
+}
+
+func (g *Grants) spend(tx *db.Tx, hash []byte, now time.Time) (Code, error) {
+	var c Code
+	var scope, amr string
+	var authTime, expires int64
+	err := tx.QueryRow(spendCode, hash, db.Micros(now), db.Micros(now.Add(longestAccessToken))).Scan(
+		&c.GID, &c.ClientID, &c.UserID, &c.Auth.SID, &c.RedirectURI, &c.CodeChallenge, &c.Nonce, &scope, &c.Audience,
+		&authTime, &amr, &c.Auth.ACR, &expires)
+	c.Scope, c.Auth.Time, c.Auth.AMR, c.ExpiresAt = oauth.Scope(strings.Fields(scope)), db.Time(authTime), splitAMR(amr), db.Time(expires)
+	return c, err
+}
+
+// replayed takes back what came of a code that was spent before.
+func (g *Grants) replayed(tx *db.Tx, hash []byte, now time.Time) error {
+	var gid, clientID, userID string
+	err := tx.QueryRow(selectSpentCode, hash).Scan(&gid, &clientID, &userID)
+	if errors.Is(err, db.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("grants: read spent code: %w", err)
+	}
+	if err := audit.Record(tx, audit.Event{Type: audit.CodeReplayed, At: now, Actor: clientID, UserID: userID, ClientID: clientID,
+		Detail: map[string]any{"gid": gid}}); err != nil {
+		return err
+	}
+	return g.RevokeGrant(tx, gid, "code replayed")
+}

@@ -1,0 +1,275 @@
+package grants
+
+import (
+	"context"
+	"crypto/hmac"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/base/id"
+	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
+)
+
+// Refresh tokens are computed, not stored. A token names its family and its generation and proves
+// both by a MAC under a key derived from a master key; the family's one row says which generation
+// is current and since when. So nobody who reads the database can make a token, no row grows with
+// use, and a forged token costs no query.
+
+// NewFamily is how a family begins.
+type NewFamily struct {
+	Policy apps.RefreshPolicy
+	// SessionBound families end when their session is signed out.
+	SessionBound bool
+}
+
+// Family is the state of a refresh token family.
+type Family struct {
+	Terms
+	FID           string
+	SessionBound  bool
+	Generation    int64
+	ReachedAt     time.Time // when the current generation was reached
+	KeyID         string    // the master key of the current generation
+	IdleExpiresAt time.Time
+	ExpiresAt     time.Time
+	RevokedAt     time.Time // zero while it lives
+}
+
+// Presented is a refresh token whose MAC was right: it was made by this house for this tenant.
+type Presented struct {
+	FID        string
+	Generation int64
+}
+
+// ErrInvalidRefreshToken is returned for a token that is forged, unknown, expired, revoked, used
+// before, or another client's. It never says which.
+var ErrInvalidRefreshToken = errors.New("grants: invalid refresh token")
+
+const (
+	insertFamily = `INSERT INTO families (tenant_id, fid, gid, client_id, user_id, sid, session_bound, scope, audience, auth_time, amr, acr,
+			generation, reached_at, key_id, created_at, idle_expires_at, expires_at, revoked_at, revoked_because)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $14, $16, $17, 0, '')`
+	selectFamily = `SELECT fid, gid, client_id, user_id, sid, session_bound, scope, audience, auth_time, amr, acr,
+			generation, reached_at, key_id, idle_expires_at, expires_at, revoked_at
+		FROM families WHERE tenant_id = $1 AND fid = $2`
+	rotateFamily = `UPDATE families SET generation = generation + 1, reached_at = $4, key_id = $5, idle_expires_at = $6
+		WHERE tenant_id = $1 AND fid = $2 AND generation = $3 AND revoked_at = 0 AND idle_expires_at > $4 AND expires_at > $4`
+	revokeReusedFamily    = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND fid = $2 AND revoked_at = 0`
+	systemDeleteOldFamily = `DELETE FROM families WHERE (tenant_id, fid) IN (SELECT tenant_id, fid FROM families WHERE expires_at < $1 LIMIT $2)`
+)
+
+// startFamily begins a family at generation 1 and returns its first token.
+func (g *Grants) startFamily(tx *db.Tx, t Terms, f NewFamily, now time.Time) (string, error) {
+	fid, keyID := id.UUID(), g.seal.CurrentID()
+	expires := now.Add(f.Policy.Lifetime)
+	_, err := tx.Exec(insertFamily, fid, t.GID, t.ClientID, t.UserID, t.Auth.SID, f.SessionBound, t.Scope.String(), t.Audience,
+		db.Micros(t.Auth.Time), joinAMR(t.Auth.AMR), t.Auth.ACR,
+		int64(1), db.Micros(now), keyID, db.Micros(earliest(now.Add(f.Policy.Idle), expires)), db.Micros(expires))
+	if err != nil {
+		return "", fmt.Errorf("grants: write family: %w", err)
+	}
+	return g.refreshToken(tx.TenantID(), fid, 1, keyID)
+}
+
+// refreshToken computes the token of a generation.
+func (g *Grants) refreshToken(tenantID, fid string, generation int64, keyID string) (string, error) {
+	mac, err := g.seal.MAC("refresh token", keyID, refreshMessage(tenantID, fid, generation))
+	if err != nil {
+		return "", fmt.Errorf("grants: compute refresh token: %w", err)
+	}
+	return fid + "." + strconv.FormatInt(generation, 36) + "." + base64.RawURLEncoding.EncodeToString(mac), nil
+}
+
+func refreshMessage(tenantID, fid string, generation int64) []byte {
+	return []byte(tenantID + "\x00" + fid + "\x00" + strconv.FormatInt(generation, 36))
+}
+
+// ParseRefreshToken checks a token's MAC and returns what it names, or ErrInvalidRefreshToken. It
+// asks no database.
+func (g *Grants) ParseRefreshToken(tn *tenant.Tenant, token string) (Presented, error) {
+	fid, rest, ok1 := strings.Cut(token, ".")
+	gen, mac64, ok2 := strings.Cut(rest, ".")
+	generation, err := strconv.ParseInt(gen, 36, 64)
+	if !ok1 || !ok2 || err != nil || generation < 1 || len(fid) != 36 || strconv.FormatInt(generation, 36) != gen {
+		return Presented{}, ErrInvalidRefreshToken
+	}
+	mac, err := base64.RawURLEncoding.Strict().DecodeString(mac64)
+	if err != nil {
+		return Presented{}, ErrInvalidRefreshToken
+	}
+	for _, keyID := range g.seal.IDs() {
+		want, err := g.seal.MAC("refresh token", keyID, refreshMessage(tn.ID, fid, generation))
+		if err == nil && hmac.Equal(mac, want) {
+			return Presented{FID: fid, Generation: generation}, nil
+		}
+	}
+	return Presented{}, ErrInvalidRefreshToken
+}
+
+// Family reads the state of a family, or fails with ErrInvalidRefreshToken.
+func (g *Grants) Family(ctx context.Context, tn *tenant.Tenant, fid string) (*Family, error) {
+	f, err := scanFamily(tn.DB.QueryRow(ctx, selectFamily, fid))
+	if errors.Is(err, db.ErrNoRows) {
+		return nil, ErrInvalidRefreshToken
+	}
+	if err != nil {
+		return nil, fmt.Errorf("grants: read family: %w", err)
+	}
+	return f, nil
+}
+
+// verdict is what is to be done with a presented refresh token.
+type verdict int
+
+const (
+	refuse verdict = iota // invalid, and nothing follows
+	rotate                // it is the current one: count up
+	repeat                // its successor is fresh: hand out the same one again
+	reuse                 // it was used before: the family must die
+)
+
+// judge is the rule of rotation. Inside the overlap, counted from the commit of the rotation, the
+// predecessor of the current generation stands for it: tabs that refresh together and clients
+// whose reply was lost get the same successor. Everything older has been stolen from someone, so
+// it ends the family whether or not the token or the family would have expired by itself.
+func judge(f *Family, p Presented, clientID string, overlap time.Duration, now time.Time) verdict {
+	switch {
+	case f.ClientID != clientID:
+		return refuse // another client's token proves nothing against this family
+	case !f.RevokedAt.IsZero():
+		return refuse
+	case p.Generation > f.Generation:
+		return reuse // the row is older than the token: a restored backup; fail safe
+	case p.Generation < f.Generation-1:
+		return reuse
+	case p.Generation == f.Generation-1 && now.After(f.ReachedAt.Add(overlap)):
+		return reuse
+	case !now.Before(f.ExpiresAt) || !now.Before(f.IdleExpiresAt):
+		return refuse
+	case p.Generation == f.Generation-1:
+		return repeat
+	default:
+		return rotate
+	}
+}
+
+// Refreshed is the outcome of a refresh: the family after it and its current token.
+type Refreshed struct {
+	Family       *Family
+	RefreshToken string
+}
+
+// Refresh spends a presented refresh token of a client and returns the family with its current
+// token, or ErrInvalidRefreshToken. allow is asked before anything is spent: an error from it (the
+// user is blocked, the scope is wider than the family's) leaves the token as it is.
+//
+// One caller counts the family up, in one statement; callers that come inside the overlap get the
+// same successor, computed anew, on any node and after any restart, and write nothing.
+func (g *Grants) Refresh(ctx context.Context, tn *tenant.Tenant, client *apps.Client, p Presented, allow func(*Family) error) (*Refreshed, error) {
+	policy := client.Refresh()
+	for range 3 { // a lost race is judged anew, and then is a repeat
+		f, err := g.Family(ctx, tn, p.FID)
+		if err != nil {
+			return nil, err
+		}
+		now := g.clock.Now()
+		switch judge(f, p, client.ClientID, policy.Overlap, now) {
+		case refuse:
+			return nil, ErrInvalidRefreshToken
+		case reuse:
+			if err := g.revokeReused(ctx, tn, f, p); err != nil {
+				return nil, err
+			}
+			return nil, ErrInvalidRefreshToken
+		case repeat:
+			if err := allow(f); err != nil {
+				return nil, err
+			}
+			token, err := g.refreshToken(tn.ID, f.FID, f.Generation, f.KeyID)
+			return &Refreshed{f, token}, err
+		case rotate:
+			if err := allow(f); err != nil {
+				return nil, err
+			}
+			rotated, err := g.rotate(ctx, tn, f, policy)
+			if err != nil {
+				return nil, err
+			}
+			if rotated {
+				token, err := g.refreshToken(tn.ID, f.FID, f.Generation, f.KeyID)
+				return &Refreshed{f, token}, err
+			}
+		}
+	}
+	return nil, ErrInvalidRefreshToken
+}
+
+// rotate counts the family up if nobody else has, and reports whether it did. f then is the new
+// state.
+func (g *Grants) rotate(ctx context.Context, tn *tenant.Tenant, f *Family, policy apps.RefreshPolicy) (bool, error) {
+	var now time.Time
+	var n int64
+	keyID := g.seal.CurrentID()
+	err := tn.DB.Write(ctx, func(tx *db.Tx) (err error) {
+		now = g.clock.Now() // the overlap begins here, not when the request arrived
+		idle := earliest(now.Add(policy.Idle), f.ExpiresAt)
+		n, err = tx.Exec(rotateFamily, f.FID, f.Generation, db.Micros(now), keyID, db.Micros(idle))
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("grants: rotate: %w", err)
+	}
+	if n == 0 {
+		return false, nil
+	}
+	f.Generation, f.ReachedAt, f.KeyID = f.Generation+1, now, keyID
+	return true, nil
+}
+
+func (g *Grants) revokeReused(ctx context.Context, tn *tenant.Tenant, f *Family, p Presented) error {
+	err := tn.DB.Write(ctx, func(tx *db.Tx) error {
+		now := g.clock.Now()
+		n, err := tx.Exec(revokeReusedFamily, f.FID, db.Micros(now), "refresh token reused")
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := audit.Record(tx, audit.Event{Type: audit.RefreshTokenReused, At: now, Actor: f.ClientID, UserID: f.UserID, ClientID: f.ClientID,
+			Detail: map[string]any{"gid": f.GID, "presented": p.Generation, "current": f.Generation}}); err != nil {
+			return err
+		}
+		return g.RevokeGrant(tx, f.GID, "refresh token reused")
+	})
+	if err != nil {
+		return fmt.Errorf("grants: revoke reused family: %w", err)
+	}
+	return nil
+}
+
+func scanFamily(row *db.Row) (*Family, error) {
+	var f Family
+	var scope, amr string
+	var authTime, reachedAt, idle, expires, revoked int64
+	err := row.Scan(&f.FID, &f.GID, &f.ClientID, &f.UserID, &f.Auth.SID, &f.SessionBound, &scope, &f.Audience, &authTime, &amr, &f.Auth.ACR,
+		&f.Generation, &reachedAt, &f.KeyID, &idle, &expires, &revoked)
+	if err != nil {
+		return nil, err
+	}
+	f.Scope, f.Auth.Time, f.Auth.AMR = oauth.Scope(strings.Fields(scope)), db.Time(authTime), splitAMR(amr)
+	f.ReachedAt, f.IdleExpiresAt, f.ExpiresAt, f.RevokedAt = db.Time(reachedAt), db.Time(idle), db.Time(expires), db.Time(revoked)
+	return &f, nil
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
