@@ -2,11 +2,13 @@ package oidc
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
@@ -40,10 +42,14 @@ type IDTokenClaims struct {
 // Payload returns the claims as JSON, ready to be signed.
 func (c *IDTokenClaims) Payload() ([]byte, error) { return json.Marshal(c) }
 
-// HalfHash is the value of at_hash and c_hash (Core §3.1.3.6, §3.3.2.11): the
-// left half of the SHA-256 hash of s, which goes with every algorithm of
-// package jose but EdDSA, where SHA-512 is customary.
-func HalfHash(s string) string {
+// HalfHash is the value of at_hash and c_hash in a token signed with alg (Core
+// §3.1.3.6, §3.3.2.11): the left half of the hash that belongs to alg, which is
+// SHA-512 for EdDSA and SHA-256 for the others.
+func HalfHash(alg jose.Alg, s string) string {
+	if alg == jose.EdDSA {
+		sum := sha512.Sum512([]byte(s))
+		return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
+	}
 	sum := sha256.Sum256([]byte(s))
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
@@ -94,7 +100,29 @@ func (t *IDToken) Payload() []byte { return t.verified.Payload() }
 
 // VerifyIDToken checks an ID token as a relying party must.
 func VerifyIDToken(token string, rules IDTokenRules, keys jose.KeyFunc) (*IDToken, error) {
-	t, err := parseIDToken(token, rules.Algs, keys)
+	// Some providers leave typ out; none calls an ID token anything but JWT.
+	t, err := parseIDToken(token, jose.Expect{Types: []string{TypeIDToken, ""}, Algs: rules.Algs}, keys)
+	if err != nil {
+		return nil, err
+	}
+	if err := rules.check(&t.claims, t.verified.Alg()); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// HintRules say which ID tokens the provider accepts as id_token_hint.
+type HintRules struct {
+	Issuer   string     // its own
+	ClientID string     // whom the token was issued to; "" leaves that to be read from it
+	Algs     []jose.Alg // the algorithms of its keys, retired ones included
+}
+
+// VerifyIDTokenHint checks an ID token that comes back to its issuer
+// (RP-Initiated Logout §2, Core §3.1.2.1). Its time may be over; everything
+// else must hold. A hint tells whom the client means, it authenticates nobody.
+func VerifyIDTokenHint(token string, rules HintRules, keys jose.KeyFunc) (*IDToken, error) {
+	t, err := parseIDToken(token, jose.Expect{Types: []string{TypeIDToken}, Algs: rules.Algs}, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -104,28 +132,21 @@ func VerifyIDToken(token string, rules IDTokenRules, keys jose.KeyFunc) (*IDToke
 	return t, nil
 }
 
-// HintRules say which ID tokens the provider accepts as id_token_hint.
-type HintRules struct {
-	Issuer   string     // its own
-	ClientID string     // must be in aud; "" leaves the client to be read from it
-	Algs     []jose.Alg // the algorithms of its keys, retired ones included
-}
-
-// VerifyIDTokenHint checks an ID token that comes back to its issuer
-// (RP-Initiated Logout §2, Core §3.1.2.1). Its time may be over; everything
-// else must hold. A hint tells whom the client means, it authenticates nobody.
-func VerifyIDTokenHint(token string, rules HintRules, keys jose.KeyFunc) (*IDToken, error) {
-	t, err := parseIDToken(token, rules.Algs, keys)
-	if err != nil {
-		return nil, err
+// check also tells our access tokens of the dialect auth0 apart, which have the
+// same issuer, type and key: their audience is an API, not the client.
+func (r HintRules) check(c *IDTokenClaims) error {
+	if err := checkIdentity(c, r.Issuer); err != nil {
+		return err
 	}
-	if err := checkIdentity(&t.claims, rules.Issuer); err != nil {
-		return nil, err
+	switch client := c.Client(); {
+	case client == "" || !c.Audience.Contains(client):
+		return fmt.Errorf("%w: azp is not in aud", oauth.ErrAudience)
+	case r.ClientID != "" && client != r.ClientID:
+		return fmt.Errorf("%w: %.200q", oauth.ErrAudience, c.Audience)
+	case strings.HasSuffix(c.Subject, oauth.ClientSubjectSuffix):
+		return fmt.Errorf("%w: its subject is a client", ErrNotIDToken)
 	}
-	if rules.ClientID != "" && !t.claims.Audience.Contains(rules.ClientID) {
-		return nil, oauth.ErrAudience
-	}
-	return t, nil
+	return nil
 }
 
 // Client returns the client an ID token was issued to: azp, or the only
@@ -137,10 +158,9 @@ func (c *IDTokenClaims) Client() string {
 	return c.Audience[0]
 }
 
-// parseIDToken verifies the signature and reads the claims. Some providers
-// leave typ out; none calls an ID token anything but JWT.
-func parseIDToken(token string, algs []jose.Alg, keys jose.KeyFunc) (*IDToken, error) {
-	verified, err := jose.Verify(token, jose.Expect{Types: []string{TypeIDToken, ""}, Algs: algs}, keys)
+// parseIDToken verifies the signature and reads the claims.
+func parseIDToken(token string, want jose.Expect, keys jose.KeyFunc) (*IDToken, error) {
+	verified, err := jose.Verify(token, want, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +214,7 @@ func (c *IDTokenClaims) parse(payload string) (foreign string, err error) {
 			c.OrganizationID, err = m.Value.Text()
 		case "org_name":
 			c.OrganizationName, err = m.Value.Text()
-		case "gid", "client_id", "scope", "permissions", "events", "htm", "htu":
+		case "gid", "client_id", "permissions", "events", "htm", "htu":
 			foreign = m.Name
 		default:
 			c.Profile.take(m)
@@ -253,7 +273,7 @@ func checkIdentity(c *IDTokenClaims, issuer string) error {
 	return nil
 }
 
-func (r IDTokenRules) check(c *IDTokenClaims) error {
+func (r IDTokenRules) check(c *IDTokenClaims, alg jose.Alg) error {
 	if err := checkIdentity(c, r.Issuer); err != nil {
 		return err
 	}
@@ -264,9 +284,9 @@ func (r IDTokenRules) check(c *IDTokenClaims) error {
 		return fmt.Errorf("%w: azp %.200q", oauth.ErrAudience, c.AuthorizedParty)
 	case c.Nonce != r.Nonce:
 		return ErrNonce
-	case r.AccessToken != "" && c.AccessTokenHash != "" && c.AccessTokenHash != HalfHash(r.AccessToken):
+	case r.AccessToken != "" && c.AccessTokenHash != "" && c.AccessTokenHash != HalfHash(alg, r.AccessToken):
 		return fmt.Errorf("%w: at_hash", ErrHash)
-	case r.Code != "" && c.CodeHash != "" && c.CodeHash != HalfHash(r.Code):
+	case r.Code != "" && c.CodeHash != "" && c.CodeHash != HalfHash(alg, r.Code):
 		return fmt.Errorf("%w: c_hash", ErrHash)
 	}
 	return r.checkTimes(c)
