@@ -1,0 +1,297 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	// verbTime is how long a verb may take once it has a connection, whatever its caller's context says.
+	verbTime = 5 * time.Second
+	// rollbackTime is how long undoing may take before the connection is thrown away instead.
+	rollbackTime = time.Second
+	// maxTries is how often WriteSerializable runs a verb that conflicts.
+	maxTries = 3
+)
+
+// postgres runs each verb in a transaction of its own. It uses pgx without database/sql, which would double the cost of
+// a small query and hide the pipelining of BEGIN.
+type postgres struct {
+	pool    *pgxpool.Pool
+	waiting atomic.Int64 // callers that want a connection
+	closed  atomic.Bool
+}
+
+func openPostgreSQL(ctx context.Context, url string, o Options) (*postgres, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns = int32(o.MaxConns)
+	if o.MaxConns <= 0 {
+		config.MaxConns = int32(max(16, 4*runtime.GOMAXPROCS(0)))
+	}
+	conn := config.ConnConfig
+	if conn.ConnectTimeout == 0 {
+		conn.ConnectTimeout = 5 * time.Second
+	}
+	if conn.RuntimeParams["application_name"] == "" {
+		conn.RuntimeParams["application_name"] = "gatehouse"
+	}
+	// A standby lags: it would serve codes already spent and tokens already revoked.
+	conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	config.AfterConnect = requireDurable
+
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	p := &postgres{pool: pool}
+	if err := p.check(ctx); err != nil {
+		pool.Close()
+		return nil, mark(err)
+	}
+	return p, nil
+}
+
+// requireDurable turns commits synchronous where the server's default is not to wait for its own disk. Stricter settings stay.
+func requireDurable(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false)
+		WHERE current_setting('synchronous_commit') = 'off'`)
+	return err
+}
+
+func (p *postgres) check(ctx context.Context) error {
+	var version int
+	var encoding string
+	err := p.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_encoding')`).
+		Scan(&version, &encoding)
+	switch {
+	case err != nil:
+		return err
+	case version < 140000:
+		return errors.New("PostgreSQL 14 or newer is needed")
+	case encoding != "UTF8":
+		return fmt.Errorf("the database's encoding must be UTF8, it is %s", encoding)
+	}
+	return nil
+}
+
+func (p *postgres) close() error {
+	p.closed.Store(true)
+	p.pool.Close()
+	return nil
+}
+
+// acquire takes a connection from the pool. Those who wait for one are bounded, as they are on SQLite.
+func (p *postgres) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	if p.waiting.Add(1) > maxQueue {
+		p.waiting.Add(-1)
+		return nil, fmt.Errorf("db: %w: %d callers are waiting", ErrBusy, maxQueue)
+	}
+	conn, err := p.pool.Acquire(ctx)
+	p.waiting.Add(-1)
+	switch {
+	case err == nil:
+		return conn, nil
+	case ctx.Err() != nil:
+		return nil, gaveUp(ctx)
+	case p.closed.Load():
+		return nil, ErrClosed
+	}
+	return nil, fmt.Errorf("db: connect: %w: %w", ErrBusy, err)
+}
+
+func (p *postgres) query(ctx context.Context, sql string, args []any) (*Rows, error) {
+	conn, err := p.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := conn.Query(ctx, sql, args...)
+	if err != nil {
+		conn.Release()
+		return nil, err
+	}
+	return newPostgresRows(rows, conn.Release), nil
+}
+
+func (p *postgres) write(ctx context.Context, w write) error {
+	level := pgx.ReadCommitted
+	tries := 1
+	if w.serializable {
+		level, tries = pgx.Serializable, maxTries
+	}
+	for try := 1; ; try++ {
+		tx, err := p.try(ctx, w, level)
+		if err == nil {
+			tx.committed()
+			return nil
+		}
+		if !isConflict(err) || try >= tries {
+			return err
+		}
+		// Conflicting verbs that wait the same time would meet again.
+		wait := time.NewTimer(time.Duration(rand.Int64N(int64(try) * 10e6)))
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return fmt.Errorf("%w: %w", err, context.Cause(ctx))
+		}
+	}
+}
+
+// try runs the verb once, and returns its transaction when it is committed.
+func (p *postgres) try(ctx context.Context, w write, level pgx.TxIsoLevel) (*Tx, error) {
+	conn, err := p.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Release()
+	if ctx.Err() != nil {
+		return nil, gaveUp(ctx)
+	}
+	if !w.patient {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.Background(), verbTime)
+		defer cancel()
+	}
+	ctx = context.WithValue(ctx, insideVerb{}, true)
+
+	s := &postgresTx{conn: conn, level: level}
+	tx := &Tx{ctx: ctx, scope: w.scope, session: s}
+	defer func() { // also when the verb panics
+		tx.end(nil)
+		s.rollback()
+	}()
+	err = tx.end(w.verb(tx))
+	switch {
+	case isConflict(tx.failed): // whatever the verb made of it
+		return nil, tx.failed
+	case err != nil:
+		return nil, err
+	}
+	if err := s.commit(ctx); err != nil {
+		return nil, fmt.Errorf("db: commit: %w", mark(err))
+	}
+	return tx, nil
+}
+
+// postgresTx is a transaction that begins with its first statement, in the same round trip.
+type postgresTx struct {
+	conn  *pgxpool.Conn
+	level pgx.TxIsoLevel
+	began bool
+}
+
+// begin sends BEGIN together with the first statement and leaves its result next in the batch.
+func (s *postgresTx) begin(ctx context.Context, sql string, args []any) (pgx.BatchResults, error) {
+	s.began = true
+	var batch pgx.Batch
+	batch.BeginTx(pgx.TxOptions{IsoLevel: s.level})
+	batch.Queue(sql, args...)
+	results := s.conn.SendBatch(ctx, &batch)
+	if _, err := results.Exec(); err != nil {
+		results.Close()
+		return nil, err
+	}
+	return results, nil
+}
+
+func (s *postgresTx) exec(ctx context.Context, sql string, args []any) (int64, error) {
+	if s.began {
+		tag, err := s.conn.Exec(ctx, sql, args...)
+		return tag.RowsAffected(), err
+	}
+	results, err := s.begin(ctx, sql, args)
+	if err != nil {
+		return 0, err
+	}
+	tag, err := results.Exec()
+	if closed := results.Close(); err == nil {
+		err = closed
+	}
+	return tag.RowsAffected(), err
+}
+
+func (s *postgresTx) query(ctx context.Context, sql string, args []any) (*Rows, error) {
+	if s.began {
+		rows, err := s.conn.Query(ctx, sql, args...)
+		if err != nil {
+			return nil, err
+		}
+		return newPostgresRows(rows, nil), nil
+	}
+	results, err := s.begin(ctx, sql, args)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := results.Query()
+	if err != nil {
+		results.Close()
+		return nil, err
+	}
+	return newPostgresRows(rows, func() { results.Close() }), nil
+}
+
+// commit ends the transaction and tells a failure from a doubt: once COMMIT may have left this machine, only the server's
+// own answer is trusted.
+func (s *postgresTx) commit(ctx context.Context) error {
+	if !s.began {
+		return nil
+	}
+	tag, err := s.conn.Exec(ctx, "COMMIT")
+	if err == nil {
+		if tag.String() != "COMMIT" {
+			return errors.New("the server undid the transaction")
+		}
+		return nil
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Severity == "ERROR" || pgconn.SafeToRetry(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+}
+
+// rollback undoes a transaction that is still open. Where that fails the pool closes the connection, and the server undoes it.
+func (s *postgresTx) rollback() {
+	if !s.began || s.conn.Conn().IsClosed() || s.conn.Conn().PgConn().TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackTime)
+	defer cancel()
+	s.conn.Exec(ctx, "ROLLBACK")
+}
+
+// postgresRows is an open result and what to do when it closes.
+type postgresRows struct {
+	Rows
+	rows    pgx.Rows
+	onClose func()
+}
+
+func newPostgresRows(rows pgx.Rows, onClose func()) *Rows {
+	r := &postgresRows{rows: rows, onClose: onClose}
+	r.Rows.source = r
+	return &r.Rows
+}
+
+func (r *postgresRows) next() bool            { return r.rows.Next() }
+func (r *postgresRows) scan(dest []any) error { return r.rows.Scan(dest...) }
+func (r *postgresRows) err() error            { return r.rows.Err() }
+
+func (r *postgresRows) close() {
+	r.rows.Close()
+	if r.onClose != nil {
+		r.onClose()
+	}
+}

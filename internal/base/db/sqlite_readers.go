@@ -1,0 +1,107 @@
+package db
+
+import (
+	"context"
+	"sync"
+)
+
+// readers is the pool of reading connections, opened on demand. Each may only read (query_only), whatever the SQL says.
+type readers struct {
+	dsn  string
+	idle chan *sqliteConn
+	open chan struct{} // one token per open connection
+
+	closing sync.Once
+	closed  chan struct{}
+}
+
+func newReaders(dsn string, size int) *readers {
+	return &readers{
+		dsn:    dsn,
+		idle:   make(chan *sqliteConn, size),
+		open:   make(chan struct{}, size),
+		closed: make(chan struct{}),
+	}
+}
+
+func (p *readers) query(ctx context.Context, sql string, args []any) (*Rows, error) {
+	conn, err := p.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := conn.query(ctx, sql, args)
+	if err != nil {
+		p.put(conn)
+		return nil, err
+	}
+	r := rows.source.(*sqliteRows)
+	r.home, r.conn = p, conn
+	return rows, nil
+}
+
+func (p *readers) get(ctx context.Context) (*sqliteConn, error) {
+	select {
+	case <-p.closed:
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	default:
+	}
+	select {
+	case c := <-p.idle:
+		return c, nil
+	default:
+	}
+	select {
+	case c := <-p.idle:
+		return c, nil
+	case p.open <- struct{}{}:
+		c, err := openSQLiteConn(ctx, p.dsn)
+		if err != nil {
+			<-p.open
+		}
+		return c, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-p.closed:
+		return nil, ErrClosed
+	}
+}
+
+func (p *readers) put(c *sqliteConn) {
+	select {
+	case <-p.closed:
+	default:
+		if c.valid() {
+			p.idle <- c // never blocks: there are no more connections than places
+			p.sweep()
+			return
+		}
+	}
+	c.close()
+	<-p.open
+}
+
+// sweep closes a connection that was put back while the pool was closing.
+func (p *readers) sweep() {
+	select {
+	case <-p.closed:
+	default:
+		return
+	}
+	for {
+		select {
+		case c := <-p.idle:
+			c.close()
+			<-p.open
+		default:
+			return
+		}
+	}
+}
+
+// close closes the idle connections; the others close when their result is closed.
+func (p *readers) close() {
+	p.closing.Do(func() { close(p.closed) })
+	p.sweep()
+}

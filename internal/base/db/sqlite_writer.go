@@ -1,0 +1,306 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+const (
+	// A group ends at whichever comes first. Nobody waits for a group to fill: it grows only by verbs
+	// that queued while the one before them ran, or while the last group was being synced.
+	maxGroup     = 256
+	maxGroupTime = 2 * time.Millisecond
+	// maxQueue is how many verbs may wait; the next is told ErrBusy.
+	maxQueue = 4096
+)
+
+// writer owns the only connection that writes. Verbs queue, and its goroutine runs them in groups that share one COMMIT and so
+// one sync of the disk, each verb under a savepoint of its own. Nobody is answered before COMMIT has returned.
+type writer struct {
+	dsn   string
+	log   *slog.Logger
+	ctx   context.Context // of every verb; it never ends, since an interrupted statement would undo the whole group
+	queue chan *turn
+	done  chan struct{} // closed when the goroutine has drained the queue
+
+	submit sync.RWMutex // held to send on queue, and exclusively to close it
+	closed bool
+
+	// The rest belongs to the goroutine.
+	conn   *sqliteConn // nil after a failure, until the next group
+	group  []*turn     // verbs that ran in the open transaction
+	broken error       // why the open transaction cannot be committed
+}
+
+// turn is one verb in the queue.
+type turn struct {
+	tx     Tx
+	caller context.Context
+	verb   func(*Tx) error
+	taken  atomic.Bool // by the writer, to run it, or by the caller, to give up
+	done   chan struct{}
+
+	// The outcome, settled before done is closed.
+	err      error
+	panicked any
+	exited   bool // the verb called runtime.Goexit, as testing.T.FailNow does
+}
+
+func startWriter(conn *sqliteConn, dsn string, log *slog.Logger) *writer {
+	w := &writer{
+		dsn:   dsn,
+		log:   log,
+		ctx:   context.WithValue(context.Background(), insideVerb{}, true),
+		queue: make(chan *turn, maxQueue),
+		done:  make(chan struct{}),
+		conn:  conn,
+	}
+	go w.run()
+	return w
+}
+
+// write queues the verb and waits for its outcome. While the verb waits its caller may give up; after its turn
+// has begun only COMMIT answers.
+func (w *writer) write(ctx context.Context, job write) error {
+	t := &turn{caller: ctx, verb: job.verb, done: make(chan struct{})}
+	t.tx = Tx{ctx: w.ctx, scope: job.scope, session: w}
+	if err := w.enqueue(t); err != nil {
+		return err
+	}
+	select {
+	case <-t.done:
+	case <-ctx.Done():
+		if t.take() {
+			return gaveUp(ctx)
+		}
+		<-t.done
+	}
+	switch {
+	case t.panicked != nil:
+		panic(t.panicked)
+	case t.exited:
+		runtime.Goexit()
+	case t.err != nil:
+		return t.err
+	}
+	t.tx.committed()
+	return nil
+}
+
+func (w *writer) enqueue(t *turn) error {
+	w.submit.RLock()
+	defer w.submit.RUnlock()
+	if w.closed {
+		return ErrClosed
+	}
+	select {
+	case w.queue <- t:
+		return nil
+	default:
+		return fmt.Errorf("db: %w: %d verbs are waiting", ErrBusy, maxQueue)
+	}
+}
+
+// close refuses new verbs, runs those that wait, and closes the connection.
+func (w *writer) close() error {
+	w.submit.Lock()
+	first := !w.closed
+	if first {
+		w.closed = true
+		close(w.queue)
+	}
+	w.submit.Unlock()
+	<-w.done
+	if !first || w.conn == nil {
+		return nil
+	}
+	return w.conn.close()
+}
+
+// take claims the turn; only one of writer and caller can.
+func (t *turn) take() bool { return t.taken.CompareAndSwap(false, true) }
+
+// begins claims the turn for the writer, and skips a caller whose context has ended.
+func (t *turn) begins() bool {
+	if t.caller.Err() == nil {
+		return t.take()
+	}
+	if t.take() {
+		t.err = gaveUp(t.caller)
+		close(t.done)
+	}
+	return false
+}
+
+func (w *writer) run() {
+	drained := false
+	defer func() {
+		if drained {
+			close(w.done)
+			return
+		}
+		go w.run() // a verb ended this goroutine with runtime.Goexit; its group is still to be committed
+	}()
+	if len(w.group) > 0 {
+		w.commit()
+	}
+	for t := range w.queue {
+		w.serve(t)
+	}
+	drained = true
+}
+
+// serve runs a group that begins with t.
+func (w *writer) serve(t *turn) {
+	if !t.begins() {
+		return
+	}
+	if err := w.begin(); err != nil {
+		t.err = fmt.Errorf("db: begin: %w", mark(err))
+		close(t.done)
+		return
+	}
+	started := time.Now()
+	for t != nil {
+		w.group = append(w.group, t)
+		w.apply(t)
+		if w.broken != nil || len(w.group) == maxGroup || time.Since(started) >= maxGroupTime {
+			break
+		}
+		t = w.waiting()
+	}
+	w.commit()
+}
+
+// waiting returns the next verb that waits, or nil.
+func (w *writer) waiting() *turn {
+	for {
+		select {
+		case t, open := <-w.queue:
+			if !open {
+				return nil
+			}
+			if t.begins() {
+				return t
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+func (w *writer) begin() (err error) {
+	if w.conn == nil {
+		if w.conn, err = openSQLiteConn(w.ctx, w.dsn); err != nil {
+			w.conn = nil
+			return err
+		}
+	}
+	if err = w.sql("BEGIN IMMEDIATE"); err != nil {
+		w.discard()
+	}
+	return err
+}
+
+// apply runs one verb under its savepoint and undoes it, and it alone, when it fails.
+func (w *writer) apply(t *turn) {
+	if w.broken = w.sql("SAVEPOINT verb"); w.broken != nil {
+		return
+	}
+	kept := false
+	defer func() { // also when the verb ends this goroutine
+		if !kept {
+			t.tx.end(nil)
+			// SQLite undoes the whole transaction on some errors, such as a full disk. Then there is no savepoint to
+			// return to, and the group must not go on.
+			if w.broken = w.sql("ROLLBACK TO verb"); w.broken == nil {
+				w.broken = w.sql("RELEASE verb")
+			}
+		}
+	}()
+	t.exited = true
+	err := w.guarded(t)
+	t.exited = false
+	if err = t.tx.end(err); err != nil {
+		t.err = err
+		return
+	}
+	w.broken = w.sql("RELEASE verb")
+	kept = true
+}
+
+// guarded calls the verb and catches its panic, to be raised again where Write was called.
+func (w *writer) guarded(t *turn) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.panicked = p
+			err = errPanicked
+			// The stack is lost when the panic goes on in the caller. The value is not logged: it may hold a secret.
+			w.log.Error("db: a verb panicked", "stack", string(debug.Stack()))
+		}
+	}()
+	return t.verb(&t.tx)
+}
+
+var errPanicked = errors.New("db: the verb panicked")
+
+// commit ends the transaction and answers everyone in the group.
+func (w *writer) commit() {
+	err := w.broken
+	if err == nil {
+		if err = w.sql("COMMIT"); err != nil {
+			err = commitError(err)
+		}
+	}
+	if err != nil {
+		// Closing the connection undoes whatever is left; the next group opens a new one.
+		w.discard()
+		err = fmt.Errorf("db: commit: %w", mark(err))
+	}
+	for i, t := range w.group {
+		if err != nil {
+			t.err = err
+		}
+		close(t.done)
+		w.group[i] = nil
+	}
+	w.group, w.broken = w.group[:0], nil
+}
+
+// commitError adds doubt where there is doubt: when syncing the log fails its last frames may yet be found by
+// the recovery after a crash.
+func commitError(err error) error {
+	if sqliteCode(err)&0xff == sqlite3.SQLITE_IOERR {
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+	}
+	return err
+}
+
+func (w *writer) discard() {
+	w.conn.close()
+	w.conn = nil
+}
+
+func (w *writer) sql(text string) error {
+	_, err := w.conn.exec(w.ctx, text, nil)
+	return err
+}
+
+// exec and query are the session of the running verb.
+
+func (w *writer) exec(ctx context.Context, sql string, args []any) (int64, error) {
+	return w.conn.exec(ctx, sql, args)
+}
+
+func (w *writer) query(ctx context.Context, sql string, args []any) (*Rows, error) {
+	return w.conn.query(ctx, sql, args)
+}
