@@ -43,14 +43,14 @@ func (c catalogue) text(id Message, args map[string]string) string {
 	return out.String()
 }
 
-// html is the sentence with every value isolated in a bdi element: a name
+// html is the sentence with every value but numbers isolated in a bdi element: a name
 // written from right to left, or with bidirectional controls in it, cannot
 // rearrange the sentence around it.
 func (c catalogue) html(id Message, args map[string]string) template.HTML {
 	var out strings.Builder
 	c.each(id, args, func(s string, value bool) {
 		s = template.HTMLEscapeString(s)
-		if value {
+		if value && strings.Trim(s, "0123456789") != "" {
 			s = "<bdi>" + s + "</bdi>"
 		}
 		out.WriteString(s)

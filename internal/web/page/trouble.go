@@ -14,6 +14,7 @@ type ErrorPage struct {
 	Expected    []string // what would have been accepted
 	Got         string   // what came
 	Fix         string   // what to do about it
+	Command     string   // the command that does it, "" for none
 }
 
 func (p ErrorPage) sheet() sheet {
