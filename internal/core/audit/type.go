@@ -1,0 +1,68 @@
+package audit
+
+// Type names what happened. The value is what is stored and shown; it never changes its meaning.
+type Type string
+
+// What happens to people and their sign-ins.
+const (
+	SignInSucceeded Type = "sign_in.succeeded"
+	SignInFailed    Type = "sign_in.failed"
+	SignInLimited   Type = "sign_in.limited" // the failure that used up a budget; Detail "budget" names it
+	SignedOut       Type = "sign_out.succeeded"
+	SessionEnded    Type = "session.ended"
+	SessionsEnded   Type = "session.all_ended"
+
+	SignUpStarted   Type = "sign_up.started"
+	SignUpSucceeded Type = "sign_up.succeeded"
+	SignUpFailed    Type = "sign_up.failed"
+
+	PasswordResetStarted  Type = "password_reset.started"
+	PasswordResetFailed   Type = "password_reset.failed"
+	PasswordChanged       Type = "password.changed"
+	PasswordUpgraded      Type = "password.upgraded"
+	PasswordLinkIssued    Type = "password_link.issued"
+	AdministratorInvited  Type = "administrator.invited"
+	AdministratorCreated  Type = "administrator.created"
+	SuspiciousActivityMet Type = "suspicious_activity.met"
+
+	UserCreated   Type = "user.created"
+	UserUpdated   Type = "user.updated"
+	UserBlocked   Type = "user.blocked"
+	UserUnblocked Type = "user.unblocked"
+	UserDeleted   Type = "user.deleted"
+	UserImported  Type = "user.imported"
+)
+
+// What happens between the house and applications.
+const (
+	ConsentGranted      Type = "consent.granted"
+	ConsentDenied       Type = "consent.denied"
+	ConsentWithdrawn    Type = "consent.withdrawn"
+	CodeIssued          Type = "code.issued"
+	CodeRedeemed        Type = "code.redeemed"
+	CodeReplayed        Type = "code.replayed"
+	RefreshTokenIssued  Type = "refresh_token.issued"
+	RefreshTokenRotated Type = "refresh_token.rotated"
+	RefreshTokenReused  Type = "refresh_token.reused"
+	RefreshTokenRevoked Type = "refresh_token.revoked"
+	AccessTokenIssued   Type = "access_token.issued"
+	AccessTokenRevoked  Type = "access_token.revoked"
+	GrantRevoked        Type = "grant.revoked"
+	ClientAuthFailed    Type = "client.authentication_failed"
+)
+
+// What operators and administrators do.
+const (
+	ClientCreated        Type = "client.created"
+	ClientUpdated        Type = "client.updated"
+	ClientDeleted        Type = "client.deleted"
+	ClientSecretRotated  Type = "client.secret_rotated"
+	APICreated           Type = "api.created"
+	APIUpdated           Type = "api.updated"
+	APIDeleted           Type = "api.deleted"
+	PermissionsGranted   Type = "permissions.granted"
+	PermissionsWithdrawn Type = "permissions.withdrawn"
+	SigningKeyCreated    Type = "signing_key.created"
+	SigningKeyRetired    Type = "signing_key.retired"
+	MasterKeyRotated     Type = "master_key.rotated"
+)
