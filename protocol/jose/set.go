@@ -50,6 +50,9 @@ func ParseSet(data []byte) (Set, error) {
 	if err := Decode(data, &document); err != nil {
 		return nil, err
 	}
+	if document.Keys == nil {
+		return nil, fmt.Errorf("%w: no keys member", ErrJSON)
+	}
 	if len(document.Keys) > maxSetKeys {
 		return nil, fmt.Errorf("%w: key set of %d keys", ErrTooLong, len(document.Keys))
 	}
