@@ -30,9 +30,13 @@ func (p *policy) refusal(w http.ResponseWriter, r *http.Request, why *Error) *Re
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Add("Vary", "Authorization, Cookie")
-	if f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden || f.Status == http.StatusBadRequest {
-		for _, c := range p.chain.Challenge(r, why) {
-			h.Add("WWW-Authenticate", c)
+	switch f.Status {
+	case http.StatusUnauthorized, http.StatusBadRequest:
+		addChallenges(h, p.chain.Challenge(r, why))
+	case http.StatusForbidden:
+		// Who it is is known; only their own scheme can say what more it takes.
+		if why.by != nil {
+			addChallenges(h, why.by.Challenge(r, why))
 		}
 	}
 	if why != nil && why.RetryAfter > 0 {
@@ -47,6 +51,12 @@ func (p *policy) refusal(w http.ResponseWriter, r *http.Request, why *Error) *Re
 		}
 	}
 	return f
+}
+
+func addChallenges(h http.Header, challenges []string) {
+	for _, c := range challenges {
+		h.Add("WWW-Authenticate", c)
+	}
 }
 
 // isPageVisit reports whether r is a browser going to a page: the only request

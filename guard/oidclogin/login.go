@@ -1,0 +1,82 @@
+package oidclogin
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
+)
+
+// Login is the handler of GET {Prefix}/login: it sends the browser to the
+// provider. The query parameter returnTo, a path of this application, says where
+// to go afterwards; anything else leads to "/".
+func (l *Login) Login(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		methodNotAllowed(w, http.MethodGet)
+		return
+	}
+	metadata, err := l.provider.Metadata(r.Context())
+	if err != nil {
+		l.fail(w, r, unreachable(err))
+		return
+	}
+	query := r.URL.Query()
+	t := l.newTransaction(l.returnTo(query.Get("returnTo")))
+	address, err := l.authorizationURL(metadata.AuthorizationEndpoint, t, query)
+	if err != nil {
+		l.fail(w, r, unreachable(err))
+		return
+	}
+	if err := l.saveTransaction(w.Header(), r, t); err != nil {
+		l.fail(w, r, sessionFailed(err))
+		return
+	}
+	redirect(w, address)
+}
+
+// authorizationURL builds the authorization request. What the flow depends on is
+// set last, so that nothing configured or forwarded can replace it.
+func (l *Login) authorizationURL(endpoint string, t transaction, forwarded url.Values) (string, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "", err
+	}
+	q := u.Query()
+	for _, name := range l.options.ForwardParameters {
+		if v := forwarded.Get(name); v != "" {
+			q.Set(name, v)
+		}
+	}
+	for name, value := range l.options.Parameters {
+		q.Set(name, value)
+	}
+	if l.options.Audience != "" {
+		q.Set("audience", l.options.Audience)
+	}
+	q.Set("response_type", "code")
+	q.Del("response_mode") // query, the default: the callback is a GET
+	q.Set("client_id", l.options.ClientID)
+	q.Set("redirect_uri", t.RedirectURI)
+	q.Set("scope", strings.Join(l.options.Scopes, " "))
+	q.Set("state", t.State)
+	q.Set("nonce", t.Nonce)
+	q.Set("code_challenge", oauth.S256Challenge(t.Verifier))
+	q.Set("code_challenge_method", "S256")
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+func methodNotAllowed(w http.ResponseWriter, allowed ...string) {
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+}
+
+// redirect is http.Redirect without its rewriting of the address.
+func redirect(w http.ResponseWriter, address string) {
+	h := w.Header()
+	h.Set("Location", address)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	w.WriteHeader(http.StatusSeeOther)
+}

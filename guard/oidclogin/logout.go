@@ -1,0 +1,111 @@
+package oidclogin
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gatehouse-dev/gatehouse/guard/session"
+)
+
+// Logout is the handler of {Prefix}/logout: it ends the session here and sends
+// the browser on to end it at the provider, as Options.Logout says.
+//
+// POST from this application's own pages signs out at once. So does GET, for
+// plain links; when another site led here, or the browser does not say who did,
+// the person is asked first, so that no image and no link elsewhere can sign
+// anybody out.
+func (l *Login) Logout(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodPost:
+		if err := l.crossOrigin.Check(r); err != nil {
+			http.Error(w, "cross-origin request refused", http.StatusForbidden)
+			return
+		}
+	case http.MethodGet:
+		if dest := r.Header.Get("Sec-Fetch-Dest"); dest != "" && dest != "document" {
+			http.Error(w, "signing out needs a page visit or a POST", http.StatusForbidden)
+			return
+		}
+		if !l.fromHere(r) {
+			writePage(w, http.StatusOK, logoutPage, map[string]string{"Logout": l.options.Prefix + "/logout"})
+			return
+		}
+	default:
+		methodNotAllowed(w, http.MethodGet, http.MethodPost)
+		return
+	}
+	idToken, failure := l.end(w.Header(), r)
+	if failure != nil {
+		l.fail(w, r, failure)
+		return
+	}
+	redirect(w, l.logoutURL(r, idToken))
+}
+
+// fromHere reports whether a page of this application, or the person's own hand
+// in the address bar, led to r. A browser too old for Sec-Fetch-Site, or one on
+// plain http, may still say so by Referer.
+func (l *Login) fromHere(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "same-origin", "none":
+		return true
+	case "":
+		return strings.HasPrefix(r.Header.Get("Referer"), l.base+"/")
+	}
+	return false
+}
+
+// end ends the session, if there is one, and returns its ID token.
+func (l *Login) end(h http.Header, r *http.Request) (idToken string, failure *Error) {
+	s, err := l.open(r)
+	switch {
+	case err == nil:
+		idToken = s.data.IDToken
+		if err := l.store.Delete(r.Context(), l.app, s.token); err != nil {
+			// Claiming success would leave a session alive that nobody can see.
+			return "", sessionFailed(err)
+		}
+	case !errors.Is(err, errNoCookie) && !errors.Is(err, session.ErrNotFound):
+		return "", sessionFailed(err)
+	}
+	l.cookie.Clear(h, r)
+	return idToken, nil
+}
+
+// logoutURL is where to go once the session is over here. A provider that cannot
+// be reached does not keep anybody signed in here.
+func (l *Login) logoutURL(r *http.Request, idToken string) string {
+	home := l.options.PostLogoutURL
+	if home == "" {
+		home = l.base
+	}
+	q := url.Values{"client_id": {l.options.ClientID}}
+	endpoint := ""
+	switch l.options.Logout {
+	case LogoutLocal:
+	case LogoutV2:
+		endpoint = strings.TrimSuffix(l.options.Issuer, "/") + "/v2/logout"
+		q.Set("returnTo", home)
+	default:
+		if m, err := l.provider.Metadata(r.Context()); err == nil {
+			endpoint = m.EndSessionEndpoint
+		}
+		q.Set("post_logout_redirect_uri", home)
+		if idToken != "" {
+			q.Set("id_token_hint", idToken)
+		}
+	}
+	u, err := url.Parse(endpoint)
+	if endpoint == "" || err != nil {
+		return home
+	}
+	for name, values := range u.Query() {
+		if !q.Has(name) {
+			q[name] = values
+		}
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}

@@ -1,0 +1,310 @@
+package oidclogin
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/cookies"
+	"github.com/gatehouse-dev/gatehouse/guard/session"
+	"github.com/gatehouse-dev/gatehouse/protocol/jose"
+	"github.com/gatehouse-dev/gatehouse/protocol/oidc"
+)
+
+// saveTimeout bounds how long a response waits for the store to take a session.
+const saveTimeout = 5 * time.Second
+
+// errNoCookie: the request carries no session cookie, so there is none to clear.
+var errNoCookie = errors.New("no session cookie")
+
+// Session is somebody's sign-in at this application, as one request sees it. It
+// is the Credential of the principal. It is safe for concurrent use.
+type Session struct {
+	login     *Login
+	principal *guard.Principal
+
+	mu      sync.Mutex
+	token   string
+	version int64
+	data    sessionData
+	touched bool // last use is due to be noted
+	saved   bool // token or expiry changed, the cookie must follow
+	ended   bool
+	// answered: the header is sent, the cookie can change no more.
+	answered bool
+}
+
+// sessionData is what a session remembers. Names are short: it may have to fit
+// into a cookie.
+type sessionData struct {
+	Issuer       string `json:"iss"`
+	ClientID     string `json:"cid"`
+	IDToken      string `json:"idt"`
+	AccessToken  string `json:"at,omitempty"`
+	RefreshToken string `json:"rt,omitempty"`
+	Scope        string `json:"scp,omitempty"`
+	AccessExpiry int64  `json:"ate,omitempty"` // seconds; 0: not known
+	Renewed      int64  `json:"ren"`           // microseconds: when the tokens were got
+	SignedIn     int64  `json:"si"`            // seconds
+	Seen         int64  `json:"se"`            // seconds
+}
+
+// FromContext returns the session of the request whose context this is, if it
+// came through a guard with a Login.
+func FromContext(ctx context.Context) (*Session, bool) {
+	p, ok := guard.From(ctx)
+	if !ok {
+		return nil, false
+	}
+	s, ok := p.Credential.(*Session)
+	return s, ok
+}
+
+// IDToken returns the ID token of the sign-in, as the provider signed it.
+func (s *Session) IDToken() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data.IDToken
+}
+
+// String hides the session's tokens from logs.
+func (s *Session) String() string { return "oidclogin.Session(" + s.principal.Subject + ")" }
+
+// LogValue hides the session's tokens from logs.
+func (s *Session) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+func (l *Login) newSessionData(tokens tokenResponse, idToken *oidc.IDToken) sessionData {
+	now := l.now()
+	d := sessionData{
+		Issuer:   idToken.Claims().Issuer,
+		ClientID: l.options.ClientID,
+		SignedIn: now.Unix(),
+		Seen:     now.Unix(),
+		Scope:    strings.Join(l.options.Scopes, " "), // RFC 6749 §5.1: as asked for unless the answer says otherwise
+	}
+	d.take(tokens, now)
+	return d
+}
+
+// take notes newly issued tokens. A provider that does not rotate refresh tokens
+// leaves them out of the answer; the one in hand then stays good.
+func (d *sessionData) take(t tokenResponse, now time.Time) {
+	d.AccessToken = t.AccessToken
+	d.AccessExpiry = 0
+	if expiry := t.expiry(now); !expiry.IsZero() {
+		d.AccessExpiry = expiry.Unix()
+	}
+	if t.RefreshToken != "" {
+		d.RefreshToken = t.RefreshToken
+	}
+	if t.IDToken != "" {
+		d.IDToken = t.IDToken
+	}
+	if t.Scope != "" {
+		d.Scope = t.Scope
+	}
+	d.Renewed = now.UnixMicro()
+}
+
+// expires is the earlier of the idle and the absolute limit.
+func (l *Login) expires(d sessionData) time.Time {
+	idle := time.Unix(d.Seen, 0).Add(l.options.IdleTimeout)
+	absolute := time.Unix(d.SignedIn, 0).Add(l.options.AbsoluteTimeout)
+	if idle.Before(absolute) {
+		return idle
+	}
+	return absolute
+}
+
+// claims reads the claims of the session's ID token. Its signature was checked
+// when it came; since then only this application could have changed it.
+func (d sessionData) claims() (payload []byte, c idClaims, err error) {
+	_, rest, _ := strings.Cut(d.IDToken, ".")
+	encoded, _, _ := strings.Cut(rest, ".")
+	if payload, err = base64.RawURLEncoding.DecodeString(encoded); err != nil {
+		return nil, c, err
+	}
+	return payload, c, jose.Decode(payload, &c)
+}
+
+type idClaims struct {
+	Issuer       string           `json:"iss"`
+	Subject      string           `json:"sub"`
+	Nonce        string           `json:"nonce"`
+	SessionID    string           `json:"sid"`
+	AMR          []string         `json:"amr"`
+	ACR          string           `json:"acr"`
+	AuthTime     jose.NumericDate `json:"auth_time"`
+	Organization string           `json:"org_id"`
+}
+
+func (l *Login) record(d sessionData, version int64) (session.Record, error) {
+	data, err := json.Marshal(d)
+	if err != nil {
+		return session.Record{}, err
+	}
+	_, c, err := d.claims()
+	if err != nil {
+		return session.Record{}, err
+	}
+	return session.Record{
+		App: l.app, Subject: c.Subject, SessionID: c.SessionID,
+		Data: data, Expires: l.expires(d), Version: version,
+	}, nil
+}
+
+// open returns the session of r's cookie. errNoCookie: there is no cookie;
+// session.ErrNotFound: there is one and it is good for nothing; any other
+// error: the store failed.
+func (l *Login) open(r *http.Request) (*Session, error) {
+	token, present := l.cookie.Get(r)
+	if !present {
+		return nil, errNoCookie
+	}
+	if token == "" {
+		return nil, session.ErrNotFound
+	}
+	s := &Session{login: l, token: token}
+	if err := s.load(r.Context()); err != nil {
+		return nil, err
+	}
+	// Every request would be a write if each were noted.
+	s.touched = l.now().Sub(time.Unix(s.data.Seen, 0)) >= l.options.IdleTimeout/20
+	return s, nil
+}
+
+// load reads the session from the store and judges it.
+func (s *Session) load(ctx context.Context) error {
+	l := s.login
+	rec, err := l.store.Find(ctx, l.app, s.token)
+	if err != nil {
+		return err
+	}
+	var d sessionData
+	if err := jose.Decode(rec.Data, &d); err != nil {
+		return fmt.Errorf("%w: %w", session.ErrNotFound, err)
+	}
+	// The store was asked for this application's session, and its age; a store
+	// that ignores either must not sign anybody in.
+	if d.Issuer != l.options.Issuer || d.ClientID != l.options.ClientID || !l.now().Before(l.expires(d)) {
+		return session.ErrNotFound
+	}
+	p, err := l.principalOf(d)
+	if err != nil {
+		return fmt.Errorf("%w: %w", session.ErrNotFound, err)
+	}
+	p.Credential = s
+	s.data, s.version, s.principal = d, rec.Version, p
+	return nil
+}
+
+func (l *Login) principalOf(d sessionData) (*guard.Principal, error) {
+	payload, c, err := d.claims()
+	if err != nil {
+		return nil, err
+	}
+	if c.Issuer != l.options.Issuer || c.Subject == "" {
+		return nil, errors.New("not a session of this provider")
+	}
+	return &guard.Principal{
+		Kind:         guard.User,
+		Subject:      c.Subject,
+		Issuer:       c.Issuer,
+		ClientID:     l.options.ClientID,
+		Method:       Method,
+		AMR:          c.AMR,
+		ACR:          c.ACR,
+		AuthTime:     c.AuthTime.Time(),
+		Scopes:       strings.Fields(d.Scope),
+		Organization: c.Organization,
+		SessionID:    c.SessionID,
+		Expiry:       l.expires(d),
+		Claims:       payload,
+	}, nil
+}
+
+// beforeHeader writes the cookie, if anything about it changed.
+func (s *Session) beforeHeader(h http.Header, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answered = true
+	cookies.VaryOnCookie(h)
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "private") // what somebody signed in sees is theirs
+	}
+	l := s.login
+	if s.touched && !s.ended {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), saveTimeout)
+		defer cancel()
+		if err := s.save(ctx, func(d *sessionData) bool {
+			now := l.now().Unix()
+			due := now > d.Seen
+			d.Seen = max(now, d.Seen)
+			return due
+		}); err != nil {
+			l.log.WarnContext(ctx, "guard: session not renewed", "error", err)
+		}
+	}
+	switch {
+	case s.ended:
+		l.cookie.Clear(h, r)
+	case s.saved:
+		if err := l.cookie.Set(h, r, s.token, l.expires(s.data).Sub(l.now())); err != nil {
+			l.log.ErrorContext(r.Context(), "guard: session cookie not renewed", "error", err)
+		}
+	}
+}
+
+// save applies change to the session and stores it. When another request was
+// faster, change is applied to what that one left; it returns false when there is
+// nothing left to do. The caller holds s.mu.
+func (s *Session) save(ctx context.Context, change func(*sessionData) bool) error {
+	l := s.login
+	for range 5 {
+		changed := s.data
+		if !change(&changed) {
+			return nil
+		}
+		rec, err := l.record(changed, s.version)
+		if err != nil {
+			return err
+		}
+		token, err := l.store.Update(ctx, s.token, rec)
+		switch {
+		case err == nil:
+			s.data, s.token, s.version = changed, token, s.version+1
+			s.touched, s.saved = false, true
+			return nil
+		case errors.Is(err, session.ErrNotFound):
+			s.ended = true
+			return err
+		case !errors.Is(err, session.ErrConflict):
+			return err
+		}
+		if err := s.reload(ctx); err != nil {
+			return err
+		}
+	}
+	return session.ErrConflict
+}
+
+// reload reads what another request left in the store.
+func (s *Session) reload(ctx context.Context) error {
+	fresh := &Session{login: s.login, token: s.token}
+	if err := fresh.load(ctx); err != nil {
+		if errors.Is(err, session.ErrNotFound) {
+			s.ended = true
+		}
+		return err
+	}
+	s.data, s.version = fresh.data, fresh.version
+	return nil
+}

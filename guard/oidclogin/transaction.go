@@ -1,0 +1,151 @@
+package oidclogin
+
+import (
+	"cmp"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/guard/internal/cookies"
+	"github.com/gatehouse-dev/gatehouse/protocol/jose"
+)
+
+const (
+	// transactionLife is how long somebody may take to sign in.
+	transactionLife = 10 * time.Minute
+	// maxTransactions bounds the flows one browser has under way. More of them
+	// would fill the Cookie header until servers refuse it.
+	maxTransactions = 5
+	flowIDLength    = 8
+)
+
+// transaction is one sign-in under way: everything the callback needs to know
+// that it was this browser, and this application, that asked. It exists only
+// sealed, in a cookie of its own, and is good for one callback.
+type transaction struct {
+	Issuer      string `json:"iss"`
+	State       string `json:"state"`
+	Nonce       string `json:"nonce"`
+	Verifier    string `json:"verifier"`
+	RedirectURI string `json:"redirect_uri"`
+	ReturnTo    string `json:"return_to"`
+	Started     int64  `json:"started"` // seconds
+}
+
+// newTransaction begins a flow. The state starts with a short id that names the
+// flow's cookie, the rest of it is the secret.
+func (l *Login) newTransaction(returnTo string) transaction {
+	return transaction{
+		Issuer:      l.options.Issuer,
+		State:       rand.Text()[:flowIDLength] + "." + secret(),
+		Nonce:       secret(),
+		Verifier:    secret(),
+		RedirectURI: l.callbackURL(),
+		ReturnTo:    returnTo,
+		Started:     l.now().Unix(),
+	}
+}
+
+// secret returns 260 random bits in 52 characters, which every value of a flow
+// may consist of.
+func secret() string { return rand.Text() + rand.Text() }
+
+func (t transaction) expired(now time.Time) bool {
+	age := now.Sub(time.Unix(t.Started, 0))
+	return age < -time.Minute || age > transactionLife
+}
+
+func (l *Login) transactionCookiePrefix() string {
+	return cookies.Name(l.options.CookieName+"_login_", l.secure)
+}
+
+func (l *Login) transactionCookie(name string) cookies.Cookie {
+	return cookies.Cookie{Name: name, Secure: l.secure}
+}
+
+// saveTransaction puts the transaction into a cookie and removes abandoned ones.
+func (l *Login) saveTransaction(h http.Header, r *http.Request, t transaction) error {
+	l.pruneTransactions(h, r)
+	plain, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	name := l.transactionCookiePrefix() + t.State[:flowIDLength]
+	sealed := l.transactions.Seal(l.place(name), plain)
+	return l.transactionCookie(name).Set(h, r, base64.RawURLEncoding.EncodeToString(sealed), transactionLife)
+}
+
+// place binds a sealed transaction to its cookie and to this application.
+func (l *Login) place(cookieName string) string { return cookieName + "\n" + l.app }
+
+var errNoTransaction = errors.New("no sign-in under way in this browser has this state")
+
+// takeTransaction returns the transaction that state belongs to and removes its
+// cookie, whatever comes of it: one cookie, one callback.
+func (l *Login) takeTransaction(h http.Header, r *http.Request, state string) (transaction, error) {
+	flow, _, ok := strings.Cut(state, ".")
+	if !ok || len(flow) != flowIDLength || strings.Trim(flow, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
+		return transaction{}, errNoTransaction
+	}
+	name := l.transactionCookiePrefix() + flow
+	l.transactionCookie(name).Clear(h, r)
+	t, err := l.readTransaction(r, name)
+	if err != nil {
+		return transaction{}, err
+	}
+	if subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) != 1 {
+		return transaction{}, errNoTransaction
+	}
+	return t, nil
+}
+
+func (l *Login) readTransaction(r *http.Request, name string) (t transaction, err error) {
+	value, _ := l.transactionCookie(name).Get(r)
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(value)
+	if err != nil {
+		return t, errNoTransaction
+	}
+	plain, err := l.transactions.Open(l.place(name), sealed)
+	if err != nil {
+		return t, errNoTransaction
+	}
+	if err := jose.Decode(plain, &t); err != nil {
+		return t, errNoTransaction
+	}
+	if t.expired(l.now()) || t.Issuer != l.options.Issuer || t.State == "" || t.Nonce == "" || t.Verifier == "" {
+		return transaction{}, errNoTransaction
+	}
+	return t, nil
+}
+
+// pruneTransactions clears the cookies of flows that are over, and of the
+// oldest beyond maxTransactions, counting the one about to begin.
+func (l *Login) pruneTransactions(h http.Header, r *http.Request) {
+	type flow struct {
+		name    string
+		started int64
+	}
+	var alive []flow
+	prefix := l.transactionCookiePrefix()
+	for _, c := range r.Cookies() {
+		if !strings.HasPrefix(c.Name, prefix) {
+			continue
+		}
+		t, err := l.readTransaction(r, c.Name)
+		if err != nil {
+			l.transactionCookie(c.Name).Clear(h, r)
+			continue
+		}
+		alive = append(alive, flow{c.Name, t.Started})
+	}
+	slices.SortFunc(alive, func(a, b flow) int { return cmp.Compare(b.started, a.started) })
+	for i := maxTransactions - 1; i < len(alive); i++ {
+		l.transactionCookie(alive[i].name).Clear(h, r)
+	}
+}
