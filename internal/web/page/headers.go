@@ -19,7 +19,10 @@ func setHeaders(h http.Header, s sheet, f Frame, nonce string) {
 	if s.frameAncestors == "" {
 		h.Set("X-Frame-Options", "DENY")
 	} else {
-		h.Del("X-Frame-Options") // it cannot name an origin, and would win over frame-ancestors in old browsers
+		h.Del("X-Frame-Options") // it cannot name an origin, and clients wait in vain where it is sent
+	}
+	if s.refresh != "" {
+		h.Set("Refresh", "0;url="+s.refresh)
 	}
 }
 
@@ -54,8 +57,8 @@ func policy(s sheet, f Frame, nonce string) string {
 // redirectSource reduces a redirect URI to a source expression: the origin of
 // an http or https URL, the scheme of a private-use one (RFC 8252 §7.1).
 func redirectSource(uri string) (string, bool) {
-	if source, ok := httpSource(uri); ok {
-		return source, true
+	if o, ok := origin(uri); ok {
+		return source(o), true
 	}
 	u, err := url.Parse(uri)
 	if err != nil || !strings.Contains(u.Scheme, ".") {
@@ -64,10 +67,18 @@ func redirectSource(uri string) (string, bool) {
 	return u.Scheme + ":", true
 }
 
-// httpSource reduces an absolute http or https URL to its origin, written as a
-// source expression. A host with characters that would end the expression is
-// refused.
-func httpSource(uri string) (string, bool) {
+// source writes an origin as a source expression. The grammar has no IPv6
+// addresses and browsers ignore them, so their scheme has to do.
+func source(origin string) string {
+	if scheme, _, ok := strings.Cut(origin, "//["); ok {
+		return scheme
+	}
+	return origin
+}
+
+// origin reduces an absolute http or https URL to its origin. A host with
+// characters that would end a source expression is refused.
+func origin(uri string) (string, bool) {
 	u, err := url.Parse(uri)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || u.Hostname() == "" {
 		return "", false

@@ -18,6 +18,7 @@ type sheet struct {
 
 	formAction     []string // replaces 'self' and Frame.FormAction when set
 	frameAncestors string   // the one origin that may frame the page, "" for none
+	refresh        string   // where the browser goes on to at once, "" for nowhere
 	refused        error    // why the page must not be shown at all
 }
 
@@ -41,9 +42,10 @@ type Frame struct {
 	Hidden []Field
 	// FormAction lists redirect URIs (or origins) to which a post of this page
 	// may end up being redirected. Chromium applies form-action to each
-	// redirect after a post, so a page whose post leads back to an
-	// application must name it here. Only the origin is used; an entry that
-	// is no URL is ignored.
+	// redirect after a post, so a page whose post is redirected to an
+	// application must name it here; better answer with [Continue], which
+	// needs no entry. Only the origin is used; an entry that is no URL is
+	// ignored.
 	FormAction []string
 
 	Errors []Message // what is wrong with the last attempt, shown first and focused
