@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
@@ -66,6 +67,8 @@ type DB struct {
 	engine  engine
 	dialect Dialect
 	clock   clock.Clock
+	closing sync.Once
+	closed  error // what closing came to
 }
 
 // engine is what SQLite and PostgreSQL each bring. The args of query are complete, the tenant among them.
@@ -116,12 +119,14 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 }
 
 // Close lets the verbs already accepted finish, refuses new ones and frees the database for another process.
-// On PostgreSQL it waits for results that are still being read.
+// On PostgreSQL it waits for results that are still being read. Closing again returns the same.
 func (d *DB) Close() error {
-	if err := d.engine.close(); err != nil {
-		return fmt.Errorf("db: close: %w", err)
-	}
-	return nil
+	d.closing.Do(func() {
+		if err := d.engine.close(); err != nil {
+			d.closed = fmt.Errorf("db: close: %w", err)
+		}
+	})
+	return d.closed
 }
 
 // Dialect tells which engine d runs on. Only tests and operations should ask.

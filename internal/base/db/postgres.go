@@ -48,8 +48,8 @@ func openPostgreSQL(ctx context.Context, url string, o Options) (*postgres, erro
 		conn.RuntimeParams["application_name"] = "gatehouse"
 	}
 	// A standby lags: it would serve codes already spent and tokens already revoked.
-	conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
-	config.AfterConnect = requireDurable
+	conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
+	config.AfterConnect = prepareSession
 
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -63,10 +63,11 @@ func openPostgreSQL(ctx context.Context, url string, o Options) (*postgres, erro
 	return p, nil
 }
 
-// requireDurable turns commits synchronous where the server's default is not to wait for its own disk. Stricter settings stay.
-func requireDurable(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false)
-		WHERE current_setting('synchronous_commit') = 'off'`)
+// prepareSession makes statements outside a verb read-only, as SQLite's readers are, and commits synchronous where the server's
+// default is not to wait for its own disk. A stricter setting stays.
+func prepareSession(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SELECT set_config('default_transaction_read_only', 'on', false),
+		CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END`)
 	return err
 }
 
@@ -197,7 +198,7 @@ type postgresTx struct {
 func (s *postgresTx) begin(ctx context.Context, sql string, args []any) (pgx.BatchResults, error) {
 	s.began = true
 	var batch pgx.Batch
-	batch.BeginTx(pgx.TxOptions{IsoLevel: s.level})
+	batch.BeginTx(pgx.TxOptions{IsoLevel: s.level, AccessMode: pgx.ReadWrite})
 	batch.Queue(sql, args...)
 	results := s.conn.SendBatch(ctx, &batch)
 	if _, err := results.Exec(); err != nil {

@@ -1,9 +1,6 @@
 package db
 
-import (
-	"context"
-	"sync"
-)
+import "context"
 
 // readers is the pool of reading connections, opened on demand. Each may only read (query_only), whatever the SQL says.
 type readers struct {
@@ -11,8 +8,7 @@ type readers struct {
 	idle chan *sqliteConn
 	open chan struct{} // one token per open connection
 
-	closing sync.Once
-	closed  chan struct{}
+	closed chan struct{}
 }
 
 func newReaders(dsn string, size int) *readers {
@@ -102,6 +98,6 @@ func (p *readers) sweep() {
 
 // close closes the idle connections; the others close when their result is closed.
 func (p *readers) close() {
-	p.closing.Do(func() { close(p.closed) })
+	close(p.closed)
 	p.sweep()
 }

@@ -31,6 +31,7 @@ type writer struct {
 	ctx   context.Context // of every verb; it never ends, since an interrupted statement would undo the whole group
 	queue chan *turn
 	done  chan struct{} // closed when the goroutine has drained the queue
+	now   func() time.Time
 
 	submit sync.RWMutex // held to send on queue, and exclusively to close it
 	closed bool
@@ -62,6 +63,7 @@ func startWriter(conn *sqliteConn, dsn string, log *slog.Logger) *writer {
 		ctx:   context.WithValue(context.Background(), insideVerb{}, true),
 		queue: make(chan *turn, maxQueue),
 		done:  make(chan struct{}),
+		now:   time.Now,
 		conn:  conn,
 	}
 	go w.run()
@@ -113,14 +115,11 @@ func (w *writer) enqueue(t *turn) error {
 // close refuses new verbs, runs those that wait, and closes the connection.
 func (w *writer) close() error {
 	w.submit.Lock()
-	first := !w.closed
-	if first {
-		w.closed = true
-		close(w.queue)
-	}
+	w.closed = true
+	close(w.queue)
 	w.submit.Unlock()
 	<-w.done
-	if !first || w.conn == nil {
+	if w.conn == nil {
 		return nil
 	}
 	return w.conn.close()
@@ -169,11 +168,11 @@ func (w *writer) serve(t *turn) {
 		close(t.done)
 		return
 	}
-	started := time.Now()
+	started := w.now()
 	for t != nil {
 		w.group = append(w.group, t)
 		w.apply(t)
-		if w.broken != nil || len(w.group) == maxGroup || time.Since(started) >= maxGroupTime {
+		if w.broken != nil || len(w.group) == maxGroup || w.now().Sub(started) >= maxGroupTime {
 			break
 		}
 		t = w.waiting()
