@@ -58,7 +58,9 @@ func (p WebMessage) sheet() sheet {
 // form-action of the page that posted to every redirect that follows, so a
 // redirect to an application whose callback redirects to yet another origin
 // ends in a page that does nothing. A refresh is a navigation of its own, and
-// leaves no trace in the history. The page refuses to exist when URL is
+// leaves no trace in the history. (A private-use scheme is better redirected
+// to, with its entry in FormAction: browsers start another program only right
+// after a click.) The page refuses to exist when URL is
 // neither an http or https URL nor one of a private-use scheme with a dot.
 type Continue struct {
 	Frame
