@@ -125,8 +125,8 @@ func (p *People) Open(ctx context.Context, tn *tenant.Tenant, purpose Purpose, c
 }
 
 // Answer takes a try and reports whether the code is the right one; then the challenge is used and
-// c is what it sets free. The verb must commit whatever the outcome: a try that is undone is a try
-// for nothing.
+// the payload is what it sets free. c is nil when there was nothing to try. The verb must commit
+// whatever the outcome: a try that is undone is a try for nothing.
 func (p *People) Answer(tx *db.Tx, purpose Purpose, challengeID, browser, code string) (c *Challenge, right bool, err error) {
 	now := db.Micros(p.Clock.Now())
 	c = &Challenge{Purpose: purpose, ID: challengeID}
@@ -139,14 +139,14 @@ func (p *People) Answer(tx *db.Tx, purpose Purpose, challengeID, browser, code s
 		return nil, false, fmt.Errorf("people: answer challenge: %w", err)
 	}
 	if right, err = p.matches(stored, purpose, challengeID, code); err != nil || !right {
-		return nil, false, err
+		return c, false, err
 	}
 	won, err := tx.Exec(useChallenge, string(purpose), challengeID, now)
 	if err != nil {
 		return nil, false, fmt.Errorf("people: use challenge: %w", err)
 	}
 	if won == 0 {
-		return nil, false, nil
+		return c, false, nil
 	}
 	c.Payload, err = p.Keys.Open(challengeSeal, payloadAAD(tx.TenantID(), purpose, challengeID), sealed)
 	if err != nil {

@@ -3,6 +3,7 @@ package people
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 )
@@ -14,12 +15,13 @@ const (
 	selectHash      = `SELECT hash FROM passwords WHERE tenant_id = $1 AND user_id = $2`
 )
 
-// SetPassword gives a user a new password, by its hash.
-func (p *People) SetPassword(tx *db.Tx, userID, hash string) error {
-	if _, err := tx.Exec(upsertPassword, userID, hash, db.Micros(p.Clock.Now())); err != nil {
-		return fmt.Errorf("people: set password: %w", err)
+// SetPassword gives a user a new password, by its hash, and returns the time it is noted with.
+func (p *People) SetPassword(tx *db.Tx, userID, hash string) (changedAt time.Time, err error) {
+	changedAt = p.Clock.Now()
+	if _, err := tx.Exec(upsertPassword, userID, hash, db.Micros(changedAt)); err != nil {
+		return time.Time{}, fmt.Errorf("people: set password: %w", err)
 	}
-	return nil
+	return changedAt, nil
 }
 
 // UpgradePassword replaces the hash of the same password by a better one. It does nothing when the

@@ -26,7 +26,8 @@ const (
 	maxMetadata    = 16 * 1024
 )
 
-func (f Profile) check() error {
+// Check returns a fault about the first field that is too long or holds what it must not.
+func (f Profile) Check() error {
 	for _, t := range []struct{ field, text string }{
 		{"name", f.Name}, {"given_name", f.GivenName}, {"family_name", f.FamilyName}, {"nickname", f.Nickname},
 	} {

@@ -43,7 +43,9 @@ const (
 	updateUser = `UPDATE users SET email = $3, email_key = $4, email_verified = $5, name = $6, given_name = $7, family_name = $8,
 		nickname = $9, picture = $10, user_metadata = $11, app_metadata = $12, updated_at = $13
 		WHERE tenant_id = $1 AND id = $2`
-	lockUser         = `UPDATE users SET updated_at = $3 WHERE tenant_id = $1 AND id = $2`
+	lockUser         = `UPDATE users SET logins_count = logins_count WHERE tenant_id = $1 AND id = $2`
+	recordLogin      = `UPDATE users SET last_login_at = $3, logins_count = logins_count + 1 WHERE tenant_id = $1 AND id = $2 AND NOT blocked`
+	verifyEmail      = `UPDATE users SET email_verified = TRUE WHERE tenant_id = $1 AND id = $2`
 	updateBlocked    = `UPDATE users SET blocked = $3, updated_at = $4 WHERE tenant_id = $1 AND id = $2 AND blocked <> $3`
 	deleteUser       = `DELETE FROM users WHERE tenant_id = $1 AND id = $2`
 	deleteIdentities = `DELETE FROM identities WHERE tenant_id = $1 AND user_id = $2`
@@ -180,12 +182,12 @@ var ErrTaken = &fault.Error{Code: fault.Conflict, Field: "email", Message: "Ther
 
 // Insert writes a user with their local identity and password. It returns [ErrTaken], having
 // written nothing, when the address is taken; the verb may go on after that.
-func (p *People) Insert(tx *db.Tx, n NewUser) (*User, error) {
+func (p *People) Insert(tx *db.Tx, n NewUser) (*Account, error) {
 	address, err := ParseAddress(n.Email)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.Profile.check(); err != nil {
+	if err := n.Profile.Check(); err != nil {
 		return nil, err
 	}
 	userMetadata, err := checkMetadata("user_metadata", n.UserMetadata)
@@ -216,13 +218,15 @@ func (p *People) Insert(tx *db.Tx, n NewUser) (*User, error) {
 		}
 		return nil, ErrTaken
 	}
+	a := &Account{Hash: n.PasswordHash}
 	if n.PasswordHash != "" {
-		if err := p.SetPassword(tx, n.ID, n.PasswordHash); err != nil {
+		if a.PasswordChangedAt, err = p.SetPassword(tx, n.ID, n.PasswordHash); err != nil {
 			return nil, err
 		}
 	}
-	return &User{ID: n.ID, Email: address.Text, EmailVerified: n.EmailVerified, Profile: n.Profile, Blocked: n.Blocked,
-		CreatedAt: now, UpdatedAt: now, UserMetadata: json.RawMessage(userMetadata), AppMetadata: json.RawMessage(appMetadata)}, nil
+	a.User = User{ID: n.ID, Email: address.Text, EmailVerified: n.EmailVerified, Profile: n.Profile, Blocked: n.Blocked,
+		CreatedAt: now, UpdatedAt: now, UserMetadata: json.RawMessage(userMetadata), AppMetadata: json.RawMessage(appMetadata)}
+	return a, nil
 }
 
 // Create writes a user who did not sign up by themselves. Password may be empty: then the user
@@ -238,17 +242,17 @@ func (p *People) Create(ctx context.Context, tn *tenant.Tenant, n NewUser, passw
 		}
 		n.PasswordHash = hash
 	}
-	var u *User
+	var a *Account
 	err := tn.DB.Write(ctx, func(tx *db.Tx) (err error) {
-		if u, err = p.Insert(tx, n); err != nil {
+		if a, err = p.Insert(tx, n); err != nil {
 			return err
 		}
-		return audit.Record(tx, by.Event(audit.UserCreated, u.ID, u.CreatedAt))
+		return audit.Record(tx, by.Event(audit.UserCreated, a.ID, a.CreatedAt))
 	})
 	if err != nil {
 		return nil, err
 	}
-	return u, nil
+	return &a.User, nil
 }
 
 // Patch says what to change of a user. Nil leaves a field as it is. A changed address is not
@@ -344,7 +348,7 @@ func (patch Patch) apply(u User) (User, error) {
 	if patch.EmailVerified != nil {
 		u.EmailVerified = *patch.EmailVerified
 	}
-	if err := u.Profile.check(); err != nil {
+	if err := u.Profile.Check(); err != nil {
 		return u, err
 	}
 	var err error
@@ -397,12 +401,30 @@ func (patch Patch) fields() []string {
 // wait for it: whoever changes a password, a block or a session of a user locks the user first. It
 // returns a NotFound fault when there is no such user.
 func (p *People) Lock(tx *db.Tx, userID string) error {
-	n, err := tx.Exec(lockUser, userID, db.Micros(p.Clock.Now()))
+	n, err := tx.Exec(lockUser, userID)
 	if err != nil {
 		return fmt.Errorf("people: lock user: %w", err)
 	}
 	if n == 0 {
 		return found(db.ErrNoRows)
+	}
+	return nil
+}
+
+// RecordLogin counts a sign-in, which locks the user, and reports whether the user may sign in: one
+// who is blocked or gone may not.
+func (p *People) RecordLogin(tx *db.Tx, userID string) (allowed bool, err error) {
+	n, err := tx.Exec(recordLogin, userID, db.Micros(p.Clock.Now()))
+	if err != nil {
+		return false, fmt.Errorf("people: record login: %w", err)
+	}
+	return n == 1, nil
+}
+
+// VerifyEmail notes that the user has proven to read the mail of their address.
+func (p *People) VerifyEmail(tx *db.Tx, userID string) error {
+	if _, err := tx.Exec(verifyEmail, userID); err != nil {
+		return fmt.Errorf("people: verify address: %w", err)
 	}
 	return nil
 }
@@ -428,6 +450,15 @@ func (p *People) Remove(tx *db.Tx, userID string) error {
 		if _, err := tx.Exec(text, userID); err != nil {
 			return fmt.Errorf("people: delete user: %w", err)
 		}
+	}
+	return errors.Join(p.EndChallenges(tx, PasswordReset, LoginKey(u.Email)), p.EndTickets(tx, userID))
+}
+
+// EndMailed ends the codes and links that were mailed to a user and not used.
+func (p *People) EndMailed(tx *db.Tx, userID string) error {
+	u, err := p.InTx(tx, userID)
+	if err != nil {
+		return err
 	}
 	return errors.Join(p.EndChallenges(tx, PasswordReset, LoginKey(u.Email)), p.EndTickets(tx, userID))
 }
