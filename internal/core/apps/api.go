@@ -1,9 +1,11 @@
 package apps
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/id"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
@@ -16,9 +18,6 @@ const (
 	DialectRFC9068 = oauth.DialectRFC9068 // typ at+jwt, ES256 unless set
 	DialectAuth0   = oauth.DialectAuth0   // typ JWT, RS256 unless set: for verifiers that know no better
 )
-
-// DefaultAccessTokenLifetime is what an API gets unless it sets its own.
-const DefaultAccessTokenLifetime = 10 * time.Minute
 
 // API is a resource server: what an access token can be for. It is never changed once read from
 // the cache.
@@ -44,6 +43,9 @@ type APISettings struct {
 	// EnforcePermissions gives a user's token only those scopes the user has permission for,
 	// and lists them in the claim "permissions".
 	EnforcePermissions bool `json:"enforce_permissions,omitempty"`
+	// IntrospectionClients may ask about tokens for this API that were issued to others: the
+	// clients the API itself authenticates as.
+	IntrospectionClients []string `json:"introspection_clients,omitempty"`
 	// DefaultPermissions are given to everyone who signs up.
 	DefaultPermissions []string `json:"default_permissions,omitempty"`
 }
@@ -61,8 +63,11 @@ func NewAPI(identifier, name string) *API {
 	}}
 }
 
-// AccessTokenTTL returns how long an access token for this API is valid.
-func (a *API) AccessTokenTTL() time.Duration { return or(a.TokenLifetime, DefaultAccessTokenLifetime) }
+// AccessTokenTTL returns how long an access token for this API is valid: its own figure, or the
+// tenant's.
+func (a *API) AccessTokenTTL(tn *tenant.Tenant) time.Duration {
+	return cmp.Or(a.TokenLifetime, tn.Settings.AccessToken)
+}
 
 // Scopes returns everything that can be asked for at this API.
 func (a *API) Scopes() oauth.Scope {

@@ -6,10 +6,12 @@
 package apps
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/id"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
@@ -36,20 +38,6 @@ const (
 	OIDCBasic Profile = "oidc-basic"
 )
 
-// Grant types as they stand on the wire.
-const (
-	GrantAuthorizationCode = "authorization_code"
-	GrantRefreshToken      = "refresh_token"
-	GrantClientCredentials = "client_credentials"
-)
-
-// Client authentication methods, RFC 7591 section 2.
-const (
-	AuthNone  = "none"
-	AuthBasic = "client_secret_basic"
-	AuthPost  = "client_secret_post"
-)
-
 // Client is an application. It is never changed once read from the cache.
 type Client struct {
 	ClientID   string
@@ -65,16 +53,16 @@ type Client struct {
 
 // ClientSettings are the parts of a client that nothing searches for.
 type ClientSettings struct {
-	Description        string   `json:"description,omitempty"`
-	Profile            Profile  `json:"profile"`
-	ThirdParty         bool     `json:"third_party,omitempty"`
-	Disabled           bool     `json:"disabled,omitempty"`
-	RedirectURIs       []string `json:"redirect_uris,omitempty"`
-	DefaultRedirectURI string   `json:"default_redirect_uri,omitempty"`
-	LogoutURLs         []string `json:"logout_urls,omitempty"`
-	WebOrigins         []string `json:"web_origins,omitempty"`
-	GrantTypes         []string `json:"grant_types"`
-	AuthMethods        []string `json:"token_endpoint_auth_methods"`
+	Description        string             `json:"description,omitempty"`
+	Profile            Profile            `json:"profile"`
+	ThirdParty         bool               `json:"third_party,omitempty"`
+	Disabled           bool               `json:"disabled,omitempty"`
+	RedirectURIs       []string           `json:"redirect_uris,omitempty"`
+	DefaultRedirectURI string             `json:"default_redirect_uri,omitempty"`
+	LogoutURLs         []string           `json:"logout_urls,omitempty"`
+	WebOrigins         []string           `json:"web_origins,omitempty"`
+	GrantTypes         []string           `json:"grant_types"`
+	AuthMethods        []oauth.AuthMethod `json:"token_endpoint_auth_methods"`
 	// Audience is the API an access token is for when the request names none.
 	Audience string `json:"audience,omitempty"`
 	// InsecureUserinfoQueryToken lets tokens of this client come to /userinfo in the query,
@@ -88,14 +76,11 @@ type ClientSettings struct {
 	RefreshOverlap  time.Duration `json:"refresh_overlap,omitempty"`
 }
 
-// Lifetimes a client gets unless it sets its own.
-const (
-	DefaultIDTokenLifetime = 10 * time.Hour
-	DefaultRefreshIdle     = 7 * 24 * time.Hour
-	DefaultRefreshLifetime = 30 * 24 * time.Hour
-	DefaultRefreshOverlap  = 30 * time.Second
-	MaxRefreshOverlap      = 60 * time.Second
-)
+// DefaultIDTokenLifetime is what a client gets unless it sets its own.
+const DefaultIDTokenLifetime = 10 * time.Hour
+
+// MaxRefreshOverlap bounds every overlap: a thief has the same time.
+const MaxRefreshOverlap = 60 * time.Second
 
 // Confidential reports whether the client can keep a secret.
 func (c *Client) Confidential() bool { return c.Type == RegularWeb || c.Type == Machine }
@@ -107,13 +92,10 @@ func (c *Client) RequiresPKCE() bool { return !c.Confidential() || c.Profile != 
 // MayUse reports whether the client registered a grant type.
 func (c *Client) MayUse(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }
 
-// MayAuthenticateBy reports whether the client registered an authentication method.
-func (c *Client) MayAuthenticateBy(method string) bool { return slices.Contains(c.AuthMethods, method) }
-
 // MayAskFor reports whether the client may use a response type: code always; id_token and
 // code id_token only for regular web clients of profile oidc-basic.
 func (c *Client) MayAskFor(responseType oauth.ResponseType) bool {
-	if !c.MayUse(GrantAuthorizationCode) {
+	if !c.MayUse(oauth.GrantAuthorizationCode) {
 		return false
 	}
 	return responseType == oauth.ResponseTypeCode || c.Type == RegularWeb && c.Profile == OIDCBasic
@@ -126,24 +108,17 @@ func (c *Client) SessionBound() bool { return c.Type == SPA || c.Type == Regular
 // RefreshPolicy is how long a refresh token of a client lives.
 type RefreshPolicy struct{ Idle, Lifetime, Overlap time.Duration }
 
-// Refresh returns the client's refresh policy.
-func (c *Client) Refresh() RefreshPolicy {
+// Refresh returns the client's refresh policy: its own figures, or the tenant's.
+func (c *Client) Refresh(tn *tenant.Tenant) RefreshPolicy {
 	return RefreshPolicy{
-		Idle:     or(c.RefreshIdle, DefaultRefreshIdle),
-		Lifetime: or(c.RefreshLifetime, DefaultRefreshLifetime),
-		Overlap:  or(c.RefreshOverlap, DefaultRefreshOverlap),
+		Idle:     cmp.Or(c.RefreshIdle, tn.Settings.RefreshIdle),
+		Lifetime: cmp.Or(c.RefreshLifetime, tn.Settings.RefreshLifetime),
+		Overlap:  cmp.Or(c.RefreshOverlap, tn.Settings.RefreshOverlap),
 	}
 }
 
 // IDTokenTTL returns how long an ID token for this client is valid.
-func (c *Client) IDTokenTTL() time.Duration { return or(c.IDTokenLifetime, DefaultIDTokenLifetime) }
-
-func or(own, standard time.Duration) time.Duration {
-	if own > 0 {
-		return own
-	}
-	return standard
-}
+func (c *Client) IDTokenTTL() time.Duration { return cmp.Or(c.IDTokenLifetime, DefaultIDTokenLifetime) }
 
 // NewClient returns a client of the given type with a fresh id and the safe defaults of that
 // type, and its secret when it can keep one. The secret is shown here and never again.
@@ -152,15 +127,15 @@ func NewClient(name string, typ Type) (c *Client, secret string) {
 	c.Profile = OAuth21
 	switch typ {
 	case Machine:
-		c.GrantTypes = []string{GrantClientCredentials}
+		c.GrantTypes = []string{oauth.GrantClientCredentials}
 	default:
-		c.GrantTypes = []string{GrantAuthorizationCode, GrantRefreshToken}
+		c.GrantTypes = []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}
 	}
 	if !c.Confidential() {
-		c.AuthMethods = []string{AuthNone}
+		c.AuthMethods = []oauth.AuthMethod{oauth.AuthNone}
 		return c, ""
 	}
-	c.AuthMethods = []string{AuthBasic, AuthPost}
+	c.AuthMethods = []oauth.AuthMethod{oauth.AuthBasic, oauth.AuthPost}
 	return c, c.NewSecret()
 }
 
@@ -170,3 +145,6 @@ func (c *Client) NewSecret() string {
 	c.SecretHash = id.Hash(secret)
 	return secret
 }
+
+// HasWebOrigin reports whether the client registered a browser origin.
+func (c *Client) HasWebOrigin(origin string) bool { return slices.Contains(c.WebOrigins, origin) }

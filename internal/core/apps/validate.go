@@ -48,7 +48,7 @@ func (c *Client) Validate() error {
 		return fault.Field("refresh_token.leeway", "must be 0 to 60 seconds")
 	case c.RefreshIdle < 0 || c.RefreshLifetime < 0 || c.IDTokenLifetime < 0:
 		return fault.Field("refresh_token", "lifetimes must not be negative")
-	case c.RefreshIdle > c.Refresh().Lifetime:
+	case c.RefreshLifetime > 0 && c.RefreshIdle > c.RefreshLifetime:
 		return fault.Field("refresh_token.idle_token_lifetime", "must not exceed token_lifetime")
 	}
 	return nil
@@ -83,11 +83,11 @@ func (c *Client) validateURIs() error {
 func (c *Client) validateGrants() error {
 	for _, g := range c.GrantTypes {
 		switch g {
-		case GrantAuthorizationCode, GrantRefreshToken:
+		case oauth.GrantAuthorizationCode, oauth.GrantRefreshToken:
 			if c.Type == Machine {
 				return fault.Field("grant_types", "%s is not for machine clients: nobody signs in to them", g)
 			}
-		case GrantClientCredentials:
+		case oauth.GrantClientCredentials:
 			if !c.Confidential() {
 				return fault.Field("grant_types", "client_credentials is for clients that keep a secret")
 			}
@@ -98,7 +98,7 @@ func (c *Client) validateGrants() error {
 		}
 	}
 	for _, m := range c.AuthMethods {
-		if (m == AuthNone) == c.Confidential() || m != AuthNone && m != AuthBasic && m != AuthPost {
+		if (m == oauth.AuthNone) == c.Confidential() || m != oauth.AuthNone && m != oauth.AuthBasic && m != oauth.AuthPost {
 			return fault.Field("token_endpoint_auth_method", "%q is not for clients of type %s", m, c.Type)
 		}
 	}

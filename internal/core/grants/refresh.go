@@ -174,7 +174,7 @@ type Refreshed struct {
 // One caller counts the family up, in one statement; callers that come inside the overlap get the
 // same successor, computed anew, on any node and after any restart, and write nothing.
 func (g *Grants) Refresh(ctx context.Context, tn *tenant.Tenant, client *apps.Client, p Presented, allow func(*Family) error) (*Refreshed, error) {
-	policy := client.Refresh()
+	policy := client.Refresh(tn)
 	for range 3 { // a lost race is judged anew, and then is a repeat
 		f, err := g.Family(ctx, tn, p.FID)
 		if err != nil {
@@ -272,4 +272,10 @@ func earliest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// Usable reports whether a refresh with the presented token by this client would succeed now.
+func (f *Family) Usable(p Presented, clientID string, overlap time.Duration, now time.Time) bool {
+	v := judge(f, p, clientID, overlap, now)
+	return v == rotate || v == repeat
 }

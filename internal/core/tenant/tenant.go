@@ -6,6 +6,7 @@
 package tenant
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -45,23 +46,25 @@ type Settings struct {
 	NoSilentCookie bool `json:"no_silent_cookie,omitempty"`
 	// NoSignUp closes self-registration.
 	NoSignUp bool `json:"no_sign_up,omitempty"`
+	// AccessToken, RefreshIdle, RefreshLifetime and RefreshOverlap are for APIs and clients that
+	// set no figure of their own; 10 minutes, 7 days, 30 days and 30 seconds unless set.
+	AccessToken     time.Duration `json:"access_token,omitempty"`
+	RefreshIdle     time.Duration `json:"refresh_idle,omitempty"`
+	RefreshLifetime time.Duration `json:"refresh_lifetime,omitempty"`
+	RefreshOverlap  time.Duration `json:"refresh_overlap,omitempty"`
 	// LogoutURLs are where /v2/logout may return to when no client is named.
 	LogoutURLs []string `json:"logout_urls,omitempty"`
 }
 
 func (s Settings) withDefaults() Settings {
-	if s.Name == "" {
-		s.Name = "Gatehouse"
-	}
-	if s.PasswordMinLength == 0 {
-		s.PasswordMinLength = 12
-	}
-	if s.SessionIdle == 0 {
-		s.SessionIdle = 3 * 24 * time.Hour
-	}
-	if s.SessionAbsolute == 0 {
-		s.SessionAbsolute = 30 * 24 * time.Hour
-	}
+	s.Name = cmp.Or(s.Name, "Gatehouse")
+	s.PasswordMinLength = cmp.Or(s.PasswordMinLength, 12)
+	s.SessionIdle = cmp.Or(s.SessionIdle, 3*24*time.Hour)
+	s.SessionAbsolute = cmp.Or(s.SessionAbsolute, 30*24*time.Hour)
+	s.AccessToken = cmp.Or(s.AccessToken, 10*time.Minute)
+	s.RefreshIdle = cmp.Or(s.RefreshIdle, 7*24*time.Hour)
+	s.RefreshLifetime = cmp.Or(s.RefreshLifetime, 30*24*time.Hour)
+	s.RefreshOverlap = cmp.Or(s.RefreshOverlap, 30*time.Second)
 	return s
 }
 

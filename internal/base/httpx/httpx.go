@@ -1,0 +1,68 @@
+// Package httpx holds the few things every HTTP face of the house does the same way.
+package httpx
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+)
+
+// WriteJSON answers with a JSON body that nobody may keep.
+func WriteJSON(w http.ResponseWriter, status int, body any) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // our own types: a bug
+	}
+	WriteJSONBytes(w, status, raw)
+}
+
+// WriteJSONBytes answers with a prepared JSON body that nobody may keep, unless the handler has
+// said otherwise.
+func WriteJSONBytes(w http.ResponseWriter, status int, raw []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	w.WriteHeader(status)
+	w.Write(raw) // a reader that left needs no answer
+}
+
+// ErrTooLarge is returned by ReadBody for a body beyond its limit.
+var ErrTooLarge = errors.New("httpx: body too large")
+
+// ReadBody reads a body of at most limit bytes.
+func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, ErrTooLarge
+	}
+	return raw, err
+}
+
+// ClientAddr returns the address of whoever sent the request, as the edge determined it: the TCP
+// peer, or whom a configured proxy names.
+func ClientAddr(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return peer.Addr().Unmap().WithZone("")
+}
+
+// Network is what an address is counted as: an IPv4 address by itself, an IPv6 one by the /64 that
+// one household has to itself.
+func Network(a netip.Addr) string {
+	bits := 64
+	if a.Is4() {
+		bits = 32
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return "unknown"
+	}
+	return p.String()
+}

@@ -1,0 +1,438 @@
+package oauth
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
+	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
+	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/browser"
+	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
+	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
+)
+
+// Authorize is the authorization endpoint (RFC 6749 section 3.1, OpenID Connect Core section
+// 3.1.2): GET with a query, or POST with a form.
+func (s *Server) Authorize(w http.ResponseWriter, r *http.Request) {
+	params, perr := authorizationParams(w, r)
+	if perr != nil {
+		s.Pages.Error(w, r, perr.Status(), perr)
+		return
+	}
+	s.authorize(w, r, params)
+}
+
+func authorizationParams(w http.ResponseWriter, r *http.Request) (url.Values, *oauth.Error) {
+	params, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, oauth.NewError(oauth.InvalidRequest, "The query is not well-formed.").OnPage()
+	}
+	if r.Method != http.MethodPost {
+		return params, nil
+	}
+	body, err := httpx.ReadBody(w, r, oauth.MaxBodyBytes)
+	if err != nil {
+		return nil, oauth.NewError(oauth.InvalidRequest, "The request is too large.").OnPage()
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, oauth.NewError(oauth.InvalidRequest, "The form is not well-formed.").OnPage()
+	}
+	for name, values := range form { // what stands in both is seen twice, and refused
+		params[name] = append(params[name], values...)
+	}
+	return params, nil
+}
+
+// authorize is the way of an authorization request: whom to answer first, then what was asked, then
+// what is still missing.
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request, params url.Values) {
+	ctx, tn := r.Context(), tenant.From(r.Context())
+	req, perr := oauth.ParseAuthorizationRequest(params)
+	if perr != nil && perr.Page {
+		s.Pages.Error(w, r, perr.Status(), perr)
+		return
+	}
+	client, err := s.returnAddress(ctx, tn, req)
+	if err != nil {
+		e := oauth.AsError(err)
+		s.Pages.Error(w, r, e.Status(), e)
+		return
+	}
+	f := browser.Flow{Request: req, StartedAt: s.now()}
+	if perr == nil {
+		err = s.examine(ctx, tn, client, &f)
+	} else {
+		err = perr
+	}
+	if err != nil {
+		s.respondError(w, r, client, req, err)
+		return
+	}
+	var found *signin.Session
+	if req.Prompt.None {
+		found, err = s.silentSession(ctx, tn, r)
+	} else {
+		found, err = s.session(ctx, tn, r)
+	}
+	if err != nil {
+		s.respondError(w, r, client, req, err)
+		return
+	}
+	s.proceed(w, r, f, client, found, progress{})
+}
+
+// returnAddress finds the client and settles the redirect URI, after which errors may be sent
+// there. Until then everything is shown on a page (RFC 6749 section 4.1.2.1).
+func (s *Server) returnAddress(ctx context.Context, tn *tenant.Tenant, req *oauth.AuthorizationRequest) (*apps.Client, error) {
+	client, err := s.Apps.Client(ctx, tn, req.ClientID)
+	if fault.Is(err, fault.NotFound) || err == nil && client.Disabled {
+		return nil, oauth.NewError(oauth.InvalidRequest, "The client is not known here.").
+			WithHint("client_id does not name a client of this issuer. Check the client id and the domain in the application's configuration.").OnPage()
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case req.RedirectURI == "" && client.DefaultRedirectURI == "":
+		return nil, oauth.NewError(oauth.InvalidRequest, "redirect_uri is missing.").
+			WithHint("Send redirect_uri, or set default_redirect_uri on the client.").OnPage()
+	case req.RedirectURI != "" && !oauth.MatchRedirectURI(client.RedirectURIs, req.RedirectURI, client.Type == apps.Native):
+		return nil, oauth.NewError(oauth.InvalidRequest, "redirect_uri is not registered for this client.").
+			WithHint("It is compared byte for byte. Add exactly the address the application sends to the client's callbacks.").OnPage()
+	}
+	if req.ResponseMode == oauth.ResponseModeWebMessage {
+		origin, ok := oauth.Origin(redirectURI(client, req))
+		if !ok || !slices.Contains(client.WebOrigins, origin) {
+			return nil, oauth.NewError(oauth.InvalidRequest, "The application's origin is not allowed to receive messages.").
+				WithHint("Add the origin of redirect_uri to the client's web_origins.").OnPage()
+		}
+	}
+	return client, nil
+}
+
+// redirectURI is where the answer goes: what the request says, or the client's default.
+func redirectURI(client *apps.Client, req *oauth.AuthorizationRequest) string {
+	if req.RedirectURI != "" {
+		return req.RedirectURI
+	}
+	return client.DefaultRedirectURI
+}
+
+// examine judges a request by what the client may ask for, and leaves in it what it will get.
+func (s *Server) examine(ctx context.Context, tn *tenant.Tenant, client *apps.Client, f *browser.Flow) error {
+	req := f.Request
+	if !client.MayAskFor(req.ResponseType) {
+		return oauth.NewError(oauth.UnauthorizedClient, "The client may not use this response_type.").
+			WithHint("id_token and code id_token are for regular web clients of profile oidc-basic. Use response_type=code.")
+	}
+	if err := req.CheckPKCE(client.RequiresPKCE() && req.ResponseType.HasCode()); err != nil {
+		return err
+	}
+	if req.Audience == "" {
+		req.Audience = client.Audience
+	}
+	api, err := s.api(ctx, tn, req.Audience)
+	if err != nil {
+		return err
+	}
+	if req.Scope, err = allowedScope(client, api, req.Scope); err != nil {
+		return err
+	}
+	if err := s.checkACR(req); err != nil {
+		return err
+	}
+	return s.resolveHint(ctx, tn, client, f)
+}
+
+// api returns the API an audience names; nil for none, which leaves /userinfo.
+func (s *Server) api(ctx context.Context, tn *tenant.Tenant, audience string) (*apps.API, error) {
+	if audience == "" || audience == tn.UserInfoAudience() {
+		return nil, nil
+	}
+	api, err := s.Apps.API(ctx, tn, audience)
+	if fault.Is(err, fault.NotFound) || err == nil && api.Identifier != audience {
+		return nil, oauth.NewError(oauth.InvalidTarget, "The audience is not known here.").
+			WithHint("audience must be the identifier of an API of this issuer, byte for byte.")
+	}
+	return api, err
+}
+
+// allowedScope drops, silently, what does not exist or the client may not have. Nothing left is
+// invalid_scope. Asking for no scope at an API means all it has (RFC 6749 section 3.3).
+func allowedScope(client *apps.Client, api *apps.API, asked oauth.Scope) (oauth.Scope, error) {
+	known := oauth.Scope{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail}
+	if client.MayUse(oauth.GrantRefreshToken) && (api == nil || api.AllowOfflineAccess) {
+		known = append(known, oauth.ScopeOfflineAccess)
+	}
+	if api != nil {
+		if len(asked) == 0 {
+			return api.Scopes(), nil
+		}
+		known = append(known, api.Scopes()...)
+	}
+	allowed := asked.Intersect(known)
+	if len(allowed) == 0 {
+		return nil, oauth.NewError(oauth.InvalidScope, "None of the requested scopes can be had.").
+			WithHint("Ask for openid, or for a scope of the API that audience names.")
+	}
+	return allowed, nil
+}
+
+// acrOfPassword is the only authentication context there is: a password.
+const acrOfPassword = signin.ACRPassword
+
+// checkACR refuses a request that can not do without an authentication context nobody can reach
+// here (OpenID Connect Core section 5.5.1.1). What is merely preferred is left unmet.
+func (s *Server) checkACR(req *oauth.AuthorizationRequest) error {
+	essential := essentialACR(req.Claims)
+	if len(essential) > 0 && !slices.Contains(essential, acrOfPassword) {
+		return oauth.NewError(oauth.UnmetAuthenticationRequirements, "The demanded authentication context can not be reached.")
+	}
+	return nil
+}
+
+// resolveHint turns an id_token_hint into whom it is about. A hint never authenticates anyone.
+func (s *Server) resolveHint(ctx context.Context, tn *tenant.Tenant, client *apps.Client, f *browser.Flow) error {
+	if f.Request.IDTokenHint == "" {
+		return nil
+	}
+	hint, err := s.verifyHint(ctx, tn, f.Request.IDTokenHint, client.ClientID)
+	if err != nil {
+		return oauth.NewError(oauth.InvalidRequest, "id_token_hint is not an ID token of this client.").WithCause(err)
+	}
+	f.HintSubject, f.Request.IDTokenHint = hint.Subject, ""
+	return nil
+}
+
+// progress is what the person has just done on a page of this very flow.
+type progress struct {
+	consented     bool
+	choseAccount  bool
+	accountIsOpen bool
+}
+
+// step is what comes next.
+type step int
+
+const (
+	stepIssue step = iota
+	stepSignIn
+	stepChooseAccount
+	stepConsent
+)
+
+// facts are what the next step is decided by.
+type facts struct {
+	flow      browser.Flow
+	session   *signin.Session // nil for a stranger
+	now       time.Time
+	consented bool // everything asked for is allowed, by the person or because the client is ours
+	progress
+}
+
+// next decides the step that is due, and why. It is the one place where signing in, fresh enough,
+// as the right person, and consent are demanded, in this order.
+func next(f facts) (step, Reason) {
+	req := f.flow.Request
+	switch {
+	case f.session == nil && (req.Prompt.Create || req.ScreenHint == "signup"):
+		return stepSignIn, CreateAccount
+	case f.session == nil:
+		return stepSignIn, NotSignedIn
+	case f.flow.HintSubject != "" && f.flow.HintSubject != f.session.UserID:
+		return stepSignIn, OtherPerson
+	case !freshEnough(req, f.session.AuthTime, f.flow.StartedAt, f.now):
+		return stepSignIn, SignInAgain
+	case req.Prompt.SelectAccount && !f.choseAccount && !f.session.AuthTime.After(f.flow.StartedAt):
+		return stepChooseAccount, NotSignedIn
+	case (!f.consented || req.Prompt.Consent) && !f.progress.consented:
+		return stepConsent, NotSignedIn
+	}
+	return stepIssue, NotSignedIn
+}
+
+// freshEnough: prompt=login and max_age are met by a sign-in that is young enough, or that happened
+// after the flow began (OpenID Connect Core section 3.1.2.1).
+func freshEnough(req *oauth.AuthorizationRequest, authTime, startedAt, now time.Time) bool {
+	if authTime.After(startedAt) {
+		return true
+	}
+	if req.Prompt.Login {
+		return false
+	}
+	return req.MaxAge == nil || now.Sub(authTime) <= time.Duration(*req.MaxAge)*time.Second && *req.MaxAge > 0
+}
+
+// Continue goes on with a flow after the person has signed in on a page.
+func (s *Server) Continue(w http.ResponseWriter, r *http.Request, f browser.Flow, found *signin.Session) {
+	s.resume(w, r, f, found, progress{})
+}
+
+// ContinueAs goes on with a flow as the person who is signed in, who chose to.
+func (s *Server) ContinueAs(w http.ResponseWriter, r *http.Request, f browser.Flow, found *signin.Session) {
+	s.resume(w, r, f, found, progress{choseAccount: true})
+}
+
+// Consented goes on with a flow after the person has allowed what the page named. Anything the
+// page did not name is not allowed by it.
+func (s *Server) Consented(w http.ResponseWriter, r *http.Request, f browser.Flow, found *signin.Session) {
+	ctx, tn := r.Context(), tenant.From(r.Context())
+	client, err := s.Apps.Client(ctx, tn, f.Request.ClientID)
+	if err != nil || len(f.Shown) == 0 || found == nil {
+		s.resume(w, r, f, found, progress{}) // out of order: show what is due
+		return
+	}
+	f.Request.Scope = f.Request.Scope.Intersect(f.Shown)
+	if err := s.Grants.Consent(ctx, tn, found.UserID, client.ClientID, f.Request.Audience, f.Shown); err != nil {
+		s.respondError(w, r, client, f.Request, err)
+		return
+	}
+	s.resume(w, r, f, found, progress{consented: true, choseAccount: true})
+}
+
+// Denied ends a flow that the person does not want.
+func (s *Server) Denied(w http.ResponseWriter, r *http.Request, f browser.Flow) {
+	client, err := s.Apps.Client(r.Context(), tenant.From(r.Context()), f.Request.ClientID)
+	if err != nil {
+		e := oauth.AsError(err)
+		s.Pages.Error(w, r, e.Status(), e)
+		return
+	}
+	s.respondError(w, r, client, f.Request, oauth.NewError(oauth.AccessDenied, "The person did not allow it."))
+}
+
+// Restart begins a flow again whose page was open for too long, with the same request.
+func (s *Server) Restart(w http.ResponseWriter, r *http.Request, f browser.Flow, found *signin.Session) {
+	f.StartedAt, f.Shown = s.now(), nil
+	if found != nil {
+		s.resume(w, r, f, found, progress{})
+		return
+	}
+	client, err := s.stillAllowed(r.Context(), tenant.From(r.Context()), f.Request)
+	if err != nil {
+		e := oauth.AsError(err)
+		s.Pages.Error(w, r, e.Status(), e)
+		return
+	}
+	s.Pages.SignIn(w, r, f, client, FlowWasExpired)
+}
+
+// resume goes on with a flow that came back from a page. The client may have changed meanwhile.
+func (s *Server) resume(w http.ResponseWriter, r *http.Request, f browser.Flow, found *signin.Session, p progress) {
+	client, err := s.stillAllowed(r.Context(), tenant.From(r.Context()), f.Request)
+	if err != nil {
+		e := oauth.AsError(err)
+		s.Pages.Error(w, r, e.Status(), e)
+		return
+	}
+	s.proceed(w, r, f, client, found, p)
+}
+
+func (s *Server) stillAllowed(ctx context.Context, tn *tenant.Tenant, req *oauth.AuthorizationRequest) (*apps.Client, error) {
+	client, err := s.returnAddress(ctx, tn, req)
+	if err != nil {
+		return nil, err
+	}
+	if !client.MayAskFor(req.ResponseType) {
+		return nil, oauth.NewError(oauth.UnauthorizedClient, "The client may not use this response_type.").OnPage()
+	}
+	return client, req.CheckPKCE(client.RequiresPKCE() && req.ResponseType.HasCode())
+}
+
+// proceed takes the step that is due: a page, an error, or the answer.
+func (s *Server) proceed(w http.ResponseWriter, r *http.Request, f browser.Flow, client *apps.Client, found *signin.Session, p progress) {
+	ctx, tn := r.Context(), tenant.From(r.Context())
+	api, err := s.api(ctx, tn, f.Request.Audience)
+	if err != nil {
+		s.respondError(w, r, client, f.Request, err)
+		return
+	}
+	consented := true
+	if found != nil {
+		if consented, err = s.consented(ctx, tn, f, client, found); err != nil {
+			s.respondError(w, r, client, f.Request, err)
+			return
+		}
+	}
+	due, reason := next(facts{flow: f, session: found, now: s.now(), consented: consented, progress: p})
+	if f.Request.Prompt.None && due != stepIssue {
+		s.respondError(w, r, client, f.Request, notWithoutPages(due))
+		return
+	}
+	switch due {
+	case stepSignIn:
+		s.Pages.SignIn(w, r, f, client, reason)
+	case stepChooseAccount:
+		s.Pages.ChooseAccount(w, r, f, client, found)
+	case stepConsent:
+		f.Shown = f.Request.Scope
+		s.Pages.Consent(w, r, f, client, api, found)
+	default:
+		s.issue(w, r, f, client, found)
+	}
+}
+
+// notWithoutPages is what prompt=none gets when a page is due.
+func notWithoutPages(due step) *oauth.Error {
+	switch due {
+	case stepConsent:
+		return oauth.NewError(oauth.ConsentRequired, "Consent required")
+	case stepChooseAccount:
+		return oauth.NewError(oauth.AccountSelectionRequired, "Account selection required")
+	default:
+		return oauth.NewError(oauth.LoginRequired, "Login required")
+	}
+}
+
+// consented reports whether nothing is left to be allowed: the client is the tenant's own, or the
+// person has allowed all of it before.
+func (s *Server) consented(ctx context.Context, tn *tenant.Tenant, f browser.Flow, client *apps.Client, found *signin.Session) (bool, error) {
+	if !client.ThirdParty {
+		return true, nil
+	}
+	before, err := s.Grants.Consented(ctx, tn, found.UserID, client.ClientID, f.Request.Audience)
+	return before.Covers(f.Request.Scope), err
+}
+
+// issue makes what the response type asks for. The code is stored, and the session's use noted, in
+// one transaction.
+func (s *Server) issue(w http.ResponseWriter, r *http.Request, f browser.Flow, client *apps.Client, found *signin.Session) {
+	ctx, tn, req := r.Context(), tenant.From(r.Context()), f.Request
+	answer := oauth.AuthorizationResponse{State: req.State, Issuer: tn.Issuer}
+	terms := grants.Terms{
+		ClientID: client.ClientID, UserID: found.UserID, Scope: req.Scope, Audience: req.Audience,
+		Auth: grants.Authentication{SID: found.SID, Time: found.AuthTime, AMR: found.AMR, ACR: found.ACR},
+	}
+	if req.ResponseType.HasCode() {
+		err := tn.DB.Write(ctx, func(tx *db.Tx) (err error) {
+			if err := s.SignIn.Touch(tx, found); err != nil {
+				return err
+			}
+			answer.Code, err = s.Grants.IssueCode(tx, grants.Code{
+				Terms: terms, RedirectURI: req.RedirectURI, CodeChallenge: req.CodeChallenge, Nonce: req.Nonce,
+			})
+			return err
+		})
+		if err != nil {
+			s.respondError(w, r, client, req, err)
+			return
+		}
+	}
+	if req.ResponseType.HasIDToken() {
+		token, err := s.mintIDToken(ctx, tn, client, terms, idTokenExtras{Nonce: req.Nonce, Code: answer.Code})
+		if err != nil {
+			s.respondError(w, r, client, req, err)
+			return
+		}
+		answer.IDToken = token
+	}
+	s.respond(w, r, client, req, answer)
+}

@@ -1,0 +1,210 @@
+package oauth
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
+	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
+	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/browser"
+	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
+	"github.com/gatehouse-dev/gatehouse/protocol/oidc"
+)
+
+// logout is a request to sign out, whichever way it came.
+type logout struct {
+	client   *apps.Client // nil when the request names none
+	hint     *oidc.IDTokenClaims
+	returnTo string // as asked; not yet allowed
+	state    string
+	// trusted: the request may end the session without asking. /v2/logout with a client and its
+	// registered address is, because SDKs send people there with nothing else in hand.
+	trusted bool
+}
+
+// Logout is the logout of the Auth0 SDKs: GET /v2/logout?client_id=…&returnTo=…. It returns only
+// to an address that is registered for logout, with the client or, without one, with the tenant.
+func (s *Server) Logout(w http.ResponseWriter, r *http.Request) {
+	ctx, tn := r.Context(), tenant.From(r.Context())
+	q := r.URL.Query()
+	l := logout{returnTo: q.Get("returnTo")}
+	allowed := tn.Settings.LogoutURLs
+	if q.Get("client_id") != "" {
+		client, err := s.clientForLogout(ctx, tn, q.Get("client_id"))
+		if err != nil {
+			s.logoutError(w, r, err)
+			return
+		}
+		l.client, l.trusted, allowed = client, true, client.LogoutURLs
+	}
+	if hint, err := s.verifyHint(ctx, tn, q.Get("id_token_hint"), q.Get("client_id")); err == nil {
+		l.hint = hint
+	}
+	if l.returnTo != "" && !oauth.MatchLogoutURI(allowed, l.returnTo) {
+		s.logoutError(w, r, oauth.NewError(oauth.InvalidRequest, "returnTo is not registered for logout.").
+			WithHint("It is compared byte for byte. Add it to the client's allowed_logout_urls."))
+		return
+	}
+	if l.returnTo == "" {
+		l.trusted = false
+	}
+	s.logout(w, r, l)
+}
+
+// EndSession is RP-Initiated Logout 1.0, by GET or POST. It returns only to an address registered
+// with a client that is named by client_id or by a valid hint; otherwise it shows that the person
+// is signed out.
+func (s *Server) EndSession(w http.ResponseWriter, r *http.Request) {
+	ctx, tn := r.Context(), tenant.From(r.Context())
+	q, err := logoutParams(w, r)
+	if err != nil {
+		s.logoutError(w, r, err)
+		return
+	}
+	l := logout{state: q.Get("state")}
+	clientID := q.Get("client_id")
+	if q.Get("id_token_hint") != "" {
+		hint, err := s.verifyHint(ctx, tn, q.Get("id_token_hint"), clientID)
+		if err != nil {
+			s.logoutError(w, r, oauth.NewError(oauth.InvalidRequest, "id_token_hint is not an ID token of this client.").WithCause(err))
+			return
+		}
+		l.hint, clientID = hint, hint.Client()
+	}
+	if clientID != "" {
+		if l.client, err = s.clientForLogout(ctx, tn, clientID); err != nil {
+			s.logoutError(w, r, err)
+			return
+		}
+	}
+	if uri := q.Get("post_logout_redirect_uri"); uri != "" {
+		if l.client == nil || !oauth.MatchLogoutURI(l.client.LogoutURLs, uri) {
+			s.logoutError(w, r, oauth.NewError(oauth.InvalidRequest, "post_logout_redirect_uri is not registered.").
+				WithHint("It is compared byte for byte. Add it to the client's allowed_logout_urls, and send client_id or id_token_hint."))
+			return
+		}
+		l.returnTo = uri
+	}
+	s.logout(w, r, l)
+}
+
+func logoutParams(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if r.Method != http.MethodPost {
+		return r.URL.Query(), nil
+	}
+	body, err := httpx.ReadBody(w, r, oauth.MaxBodyBytes)
+	if err != nil {
+		return nil, oauth.NewError(oauth.InvalidRequest, "The request is too large.").WithCause(oauth.ErrTooLarge)
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, oauth.NewError(oauth.InvalidRequest, "The form is not well-formed.")
+	}
+	return form, nil
+}
+
+func (s *Server) clientForLogout(ctx context.Context, tn *tenant.Tenant, clientID string) (*apps.Client, error) {
+	client, err := s.Apps.Client(ctx, tn, clientID)
+	if fault.Is(err, fault.NotFound) {
+		return nil, oauth.NewError(oauth.InvalidRequest, "The client is not known here.")
+	}
+	return client, err
+}
+
+// logout ends the session if the request may, asks the person if it may not by itself, and does
+// nothing at all for a request that no person navigated to.
+func (s *Server) logout(w http.ResponseWriter, r *http.Request, l logout) {
+	ctx, tn := r.Context(), tenant.From(r.Context())
+	found, err := s.session(ctx, tn, r)
+	if err != nil {
+		s.logoutError(w, r, err)
+		return
+	}
+	target := oauth.AppendState(l.returnTo, l.state)
+	switch {
+	case found == nil && l.hint != nil && l.hint.SessionID != "" && navigated(r):
+		// The browser sent no cookie, but the application knows which session it means.
+		if err := s.SignIn.SignOut(ctx, tn, l.hint.SessionID, false, s.from(r, clientID(l.client))); err != nil {
+			s.logoutError(w, r, err)
+			return
+		}
+		s.signedOut(w, r, target)
+	case found == nil:
+		s.signedOut(w, r, target)
+	case !navigated(r) || !l.mayEnd(found):
+		f := browser.Flow{StartedAt: s.now(), Logout: &browser.Logout{ClientID: clientID(l.client), ReturnTo: target}}
+		s.Pages.ConfirmSignOut(w, r, f, l.client, found)
+	default:
+		s.endSession(w, r, found, clientID(l.client), target)
+	}
+}
+
+// mayEnd: the request proves that it means the session at hand, or comes from where SDKs send
+// people. A hint about somebody else proves the opposite.
+func (l logout) mayEnd(found *signin.Session) bool {
+	if l.hint != nil {
+		return l.hint.Subject == found.UserID && (l.hint.SessionID == "" || l.hint.SessionID == found.SID)
+	}
+	return l.trusted
+}
+
+// navigated: an image, a frame or a script never ends a session (Fetch Metadata, where the browser
+// sends it).
+func navigated(r *http.Request) bool {
+	dest := r.Header.Get("Sec-Fetch-Dest")
+	return dest == "" || dest == "document"
+}
+
+// SignOutConfirmed ends the session after the person has said so on our page.
+func (s *Server) SignOutConfirmed(w http.ResponseWriter, r *http.Request, f browser.Flow, found *signin.Session) {
+	var client, target string
+	if f.Logout != nil {
+		client, target = f.Logout.ClientID, f.Logout.ReturnTo
+	}
+	if found == nil {
+		s.signedOut(w, r, target)
+		return
+	}
+	s.endSession(w, r, found, client, target)
+}
+
+func (s *Server) endSession(w http.ResponseWriter, r *http.Request, found *signin.Session, client, target string) {
+	ctx, tn := r.Context(), tenant.From(r.Context())
+	if err := s.SignIn.SignOut(ctx, tn, found.SID, false, s.from(r, client)); err != nil {
+		s.logoutError(w, r, err)
+		return
+	}
+	s.signedOut(w, r, target)
+}
+
+// signedOut clears the cookies and goes where the application wants, if that was allowed.
+func (s *Server) signedOut(w http.ResponseWriter, r *http.Request, target string) {
+	browser.CookiesOf(tenant.From(r.Context()), s.now()).ClearSession(w)
+	if target == "" {
+		s.Pages.SignedOut(w, r)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Location", target)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+func (s *Server) logoutError(w http.ResponseWriter, r *http.Request, err error) {
+	e := s.protocolError(r, err)
+	s.Pages.Error(w, r, e.Status(), e)
+}
+
+func (s *Server) from(r *http.Request, clientID string) signin.From {
+	return browser.CookiesOf(tenant.From(r.Context()), s.now()).From(r, clientID)
+}
+
+func clientID(c *apps.Client) string {
+	if c == nil {
+		return ""
+	}
+	return c.ClientID
+}

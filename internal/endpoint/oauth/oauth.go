@@ -1,0 +1,108 @@
+// Package oauth is the face of the authorization server for machines: OAuth 2 and OpenID Connect
+// over HTTP. A file is named after the endpoint or the grant it serves.
+//
+// The rules are in protocol/oauth and protocol/oidc, the facts and verbs in the core. What a
+// person sees on the way through /authorize is drawn by [Pages]; when the person has done
+// something there, the pages come back through [Server.Continue].
+package oauth
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
+	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
+	"github.com/gatehouse-dev/gatehouse/internal/base/limit"
+	"github.com/gatehouse-dev/gatehouse/internal/base/seal"
+	"github.com/gatehouse-dev/gatehouse/internal/core/access"
+	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/browser"
+	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
+	"github.com/gatehouse-dev/gatehouse/internal/core/keys"
+	"github.com/gatehouse-dev/gatehouse/internal/core/people"
+	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
+)
+
+// Server serves the endpoints. All fields but Dev are required; none changes once it serves.
+type Server struct {
+	Clock  clock.Clock
+	Seal   *seal.Keyring
+	Apps   *apps.Apps
+	Access *access.Access
+	Keys   *keys.Keys
+	Grants *grants.Grants
+	People *people.People
+	SignIn *signin.SignIn
+	Pages  Pages
+	Log    *slog.Logger
+	// ClientFailures counts failed client authentications per client and network.
+	ClientFailures *limit.Counter
+	// Dev shows hints to everyone, not only to operators.
+	Dev bool
+}
+
+// Pages draws what a person sees on the way through an authorization request or a sign-out.
+type Pages interface {
+	// SignIn asks the person to sign in. reason says why, in the words of [Reason].
+	SignIn(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, reason Reason)
+	// Consent asks whether the client may do what f.Shown names.
+	Consent(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, api *apps.API, s *signin.Session)
+	// ChooseAccount asks whether to go on as the person who is signed in.
+	ChooseAccount(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, s *signin.Session)
+	// ConfirmSignOut asks whether to sign out.
+	ConfirmSignOut(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, s *signin.Session)
+	// SignedOut says that the session has ended.
+	SignedOut(w http.ResponseWriter, r *http.Request)
+	// Error says that a request can not be served.
+	Error(w http.ResponseWriter, r *http.Request, status int, e *oauth.Error)
+	// FormPost hands a response to the application by form_post.
+	FormPost(w http.ResponseWriter, r *http.Request, c *apps.Client, target string, fields []oauth.Parameter)
+	// WebMessage hands a response to the window that opened or framed the page.
+	WebMessage(w http.ResponseWriter, r *http.Request, origin string, fields []oauth.Parameter)
+}
+
+// Reason says why a person is asked to sign in.
+type Reason int
+
+// The reasons.
+const (
+	NotSignedIn    Reason = iota
+	SignInAgain           // the application wants a fresh sign-in
+	OtherPerson           // the application expects somebody else
+	CreateAccount         // the application asks for sign-up first
+	FlowWasExpired        // the page was open for too long
+)
+
+// session returns the session a request belongs to, or nil for a stranger. A request that carries
+// a cookie of ours twice counts as a stranger's.
+func (s *Server) session(ctx context.Context, tn *tenant.Tenant, r *http.Request) (*signin.Session, error) {
+	cookies := browser.CookiesOf(tn, s.Clock.Now())
+	if cookies.Tampered(r) {
+		return nil, nil
+	}
+	return orNone(s.SignIn.Lookup(ctx, tn, cookies.Session(r)))
+}
+
+// silentSession is session for prompt=none, where the silent cookie serves too.
+func (s *Server) silentSession(ctx context.Context, tn *tenant.Tenant, r *http.Request) (*signin.Session, error) {
+	found, err := s.session(ctx, tn, r)
+	cookies := browser.CookiesOf(tn, s.Clock.Now())
+	if found != nil || err != nil || cookies.Tampered(r) {
+		return found, err
+	}
+	return orNone(s.SignIn.LookupSilent(ctx, tn, cookies.Silent(r)))
+}
+
+// orNone makes nothing of a session that is not there.
+func orNone(found *signin.Session, err error) (*signin.Session, error) {
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	return found, err
+}
+
+func (s *Server) now() time.Time { return s.Clock.Now() }

@@ -1,0 +1,72 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
+)
+
+// Revoke is the revocation endpoint (RFC 7009). Unknown tokens and those of other clients are
+// answered as if all was well, and left alone. A failure to write is never answered so.
+func (s *Server) Revoke(w http.ResponseWriter, r *http.Request) {
+	ctx, tn := r.Context(), tenant.From(r.Context())
+	p, err := s.params(w, r)
+	if err != nil {
+		s.writeError(w, r, err, false)
+		return
+	}
+	client, auth, err := s.authenticateClient(ctx, tn, r, p)
+	if err != nil {
+		s.writeError(w, r, err, auth.Header)
+		return
+	}
+	if !p.Has("token") {
+		s.writeError(w, r, oauth.NewError(oauth.InvalidRequest, "token is missing."), false)
+		return
+	}
+	if err := s.revoke(ctx, tn, client, p.Get("token")); err != nil {
+		s.writeError(w, r, err, false)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+}
+
+// revoke tells a refresh token from an access token by its form; the hint of the request is not
+// needed. A refresh token takes its whole grant along.
+func (s *Server) revoke(ctx context.Context, tn *tenant.Tenant, client *apps.Client, token string) error {
+	if presented, err := s.Grants.ParseRefreshToken(tn, token); err == nil {
+		family, err := s.Grants.Family(ctx, tn, presented.FID)
+		if errors.Is(err, grants.ErrInvalidRefreshToken) || err == nil && family.ClientID != client.ClientID {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return tn.DB.Write(ctx, func(tx *db.Tx) error {
+			if err := s.Grants.RevokeGrant(tx, family.GID, "revoked by the client"); err != nil {
+				return err
+			}
+			return audit.Record(tx, audit.Event{Type: audit.RefreshTokenRevoked, At: s.now(), Actor: client.ClientID,
+				UserID: family.UserID, ClientID: client.ClientID, Detail: map[string]any{"gid": family.GID}})
+		})
+	}
+	claims, err := s.accessToken(ctx, tn, token, claimedAudience(token)...)
+	if err != nil {
+		if oauth.CodeOf(err) == oauth.InvalidToken {
+			return nil
+		}
+		return err
+	}
+	if claims.Client() != client.ClientID {
+		return nil
+	}
+	return tn.DB.Write(ctx, func(tx *db.Tx) error { return s.Grants.RevokeToken(tx, claims.ID) })
+}

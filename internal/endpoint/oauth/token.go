@@ -1,0 +1,109 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
+	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
+)
+
+// grant is one way to get tokens. The pipeline around it has read the request, authenticated the
+// client and made sure that the client registered the grant: a grant can forget none of it.
+type grant func(ctx context.Context, tn *tenant.Tenant, client *apps.Client, p oauth.Params) (*tokenResponse, error)
+
+// tokenResponse is the successful answer (RFC 6749 section 5.1, OpenID Connect Core section
+// 3.1.3.3). There is nothing else in it: some SDKs store every field they find.
+type tokenResponse struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	Scope        string `json:"scope"`
+	IDToken      string `json:"id_token,omitempty"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+}
+
+// grant finds one of all there are. password and implicit are not among them.
+func (s *Server) grant(grantType string) (grant, bool) {
+	switch grantType {
+	case oauth.GrantAuthorizationCode:
+		return s.grantAuthorizationCode, true
+	case oauth.GrantRefreshToken:
+		return s.grantRefreshToken, true
+	case oauth.GrantClientCredentials:
+		return s.grantClientCredentials, true
+	}
+	return nil, false
+}
+
+// Token is the token endpoint (RFC 6749 section 3.2).
+func (s *Server) Token(w http.ResponseWriter, r *http.Request) {
+	ctx, tn := r.Context(), tenant.From(r.Context())
+	p, err := s.params(w, r)
+	if err != nil {
+		s.writeError(w, r, err, false)
+		return
+	}
+	run, known := s.grant(p.Get("grant_type"))
+	if !known {
+		s.writeError(w, r, unknownGrant(p.Get("grant_type")), false)
+		return
+	}
+	client, auth, err := s.authenticateClient(ctx, tn, r, p)
+	if err != nil {
+		s.writeError(w, r, err, auth.Header)
+		return
+	}
+	if !client.MayUse(p.Get("grant_type")) {
+		s.writeError(w, r, oauth.NewError(oauth.UnauthorizedClient, "The client may not use this grant_type.").
+			WithHint("Add it to the client's grant_types."), false)
+		return
+	}
+	answer, err := run(ctx, tn, client, p)
+	if err != nil {
+		s.writeError(w, r, err, false)
+		return
+	}
+	httpx.WriteJSON(w, http.StatusOK, answer)
+}
+
+func unknownGrant(name string) *oauth.Error {
+	switch name {
+	case "":
+		return oauth.NewError(oauth.InvalidRequest, "grant_type is missing.")
+	case "password", "implicit", "http://auth0.com/oauth/grant-type/password-realm":
+		return oauth.NewError(oauth.UnsupportedGrantType, "This grant is deprecated and not offered: use authorization_code with PKCE.")
+	default:
+		return oauth.NewError(oauth.UnsupportedGrantType, "This grant_type is not offered.")
+	}
+}
+
+// params reads the body of a request that authenticates a client.
+func (s *Server) params(w http.ResponseWriter, r *http.Request) (oauth.Params, error) {
+	if err := oauth.CheckCredentialsNotInQuery(r.URL.Query()); err != nil {
+		return nil, err
+	}
+	body, err := httpx.ReadBody(w, r, oauth.MaxBodyBytes+1)
+	if errors.Is(err, httpx.ErrTooLarge) {
+		return nil, oauth.NewError(oauth.InvalidRequest, "The request is too large.").WithCause(oauth.ErrTooLarge)
+	}
+	if err != nil {
+		return nil, oauth.NewError(oauth.InvalidRequest, "The request could not be read.").WithCause(err)
+	}
+	return oauth.ParseTokenRequest(r.Header.Get("Content-Type"), body)
+}
+
+// writeError answers with an error in JSON (RFC 6749 section 5.2). WWW-Authenticate stands on
+// invalid_client alone, and only when the client used the Authorization header: elsewhere it makes
+// SDKs lose the error code.
+func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error, usedHeader bool) {
+	e := s.protocolError(r, err)
+	if e.Code == oauth.InvalidClient && usedHeader {
+		w.Header().Set("WWW-Authenticate", oauth.Challenge("Basic", oauth.Parameter{Name: "realm", Value: "gatehouse"}))
+	}
+	setRetryAfter(w.Header(), err)
+	httpx.WriteJSON(w, e.Status(), e)
+}
