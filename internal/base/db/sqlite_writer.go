@@ -255,15 +255,15 @@ var errPanicked = errors.New("db: the verb panicked")
 // commit ends the transaction and answers everyone in the group.
 func (w *writer) commit() {
 	err := w.broken
-	if err == nil {
-		if err = w.sql("COMMIT"); err != nil {
-			err = commitError(err)
-		}
+	if err != nil {
+		// Most of the group had no part in it, so its cause is told in words only.
+		err = fmt.Errorf("db: %w: the group of verbs was undone: %v", ErrBusy, err)
+	} else if err = w.sql("COMMIT"); err != nil {
+		err = fmt.Errorf("db: commit: %w", mark(commitError(err)))
 	}
 	if err != nil {
 		// Closing the connection undoes whatever is left; the next group opens a new one.
 		w.discard()
-		err = fmt.Errorf("db: commit: %w", mark(err))
 	}
 	for i, t := range w.group {
 		if err != nil {

@@ -174,7 +174,9 @@ func (s *scope) only() *ref {
 }
 
 func (a *analysis) report(format string, args ...any) {
-	a.problems = append(a.problems, fmt.Sprintf(format, args...))
+	if problem := fmt.Sprintf(format, args...); !slices.Contains(a.problems, problem) {
+		a.problems = append(a.problems, problem)
+	}
 }
 
 // settle spreads the binding along the equalities and reports the tables it does not reach.
