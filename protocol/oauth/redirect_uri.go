@@ -30,8 +30,8 @@ func sameURI(registered, presented string) bool {
 	if registered == "" {
 		return false
 	}
-	return presented == registered || isBareOrigin(registered) &&
-		strings.TrimSuffix(presented, "/") == strings.TrimSuffix(registered, "/") && len(presented)-len(registered) <= 1 && len(registered)-len(presented) <= 1
+	return presented == registered ||
+		isBareOrigin(registered) && strings.TrimSuffix(presented, "/") == strings.TrimSuffix(registered, "/")
 }
 
 // isBareOrigin: http(s)://authority, with or without a slash at the end.
