@@ -1,0 +1,86 @@
+package bearer_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/protocol/jose"
+)
+
+// BenchmarkCheck measures the whole way of a request through guard.Require
+// beside the bare signature check of the standard library, for each algorithm.
+// The aim is a ratio: 1.3 for ES256, 1.6 for RS256.
+func BenchmarkCheck(b *testing.B) {
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		b.Fatal(err)
+	}
+	edPublic, edKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	message := make([]byte, 600)
+	digest := sha256.Sum256(message)
+	ecSignature, err := ecdsa.SignASN1(rand.Reader, ecKey, digest[:])
+	if err != nil {
+		b.Fatal(err)
+	}
+	rsaSignature, err := rsa.SignPKCS1v15(nil, rsaKey, crypto.SHA256, digest[:])
+	if err != nil {
+		b.Fatal(err)
+	}
+	edSignature := ed25519.Sign(edKey, message)
+
+	for _, tt := range []struct {
+		alg  jose.Alg
+		key  crypto.Signer
+		bare func() bool
+	}{
+		{jose.ES256, ecKey, func() bool {
+			d := sha256.Sum256(message)
+			return ecdsa.VerifyASN1(&ecKey.PublicKey, d[:], ecSignature)
+		}},
+		{jose.RS256, rsaKey, func() bool {
+			d := sha256.Sum256(message)
+			return rsa.VerifyPKCS1v15(&rsaKey.PublicKey, crypto.SHA256, d[:], rsaSignature) == nil
+		}},
+		{jose.EdDSA, edKey, func() bool { return ed25519.Verify(edPublic, message, edSignature) }},
+	} {
+		b.Run(string(tt.alg)+"/bare", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if !tt.bare() {
+					b.Fatal("does not verify")
+				}
+			}
+		})
+		b.Run(string(tt.alg)+"/guard", func(b *testing.B) {
+			issuer, s, _ := setup(b, nil)
+			issuer.Use(tt.alg, tt.key)
+			r := request("Bearer " + issuer.AccessToken(b, audience, nil))
+			ran := 0
+			h := guard.Require(s, guard.Permissions("read:shows"))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { ran++ }))
+			w := httptest.NewRecorder()
+			b.ReportAllocs()
+			for b.Loop() {
+				h.ServeHTTP(w, r)
+			}
+			if ran != b.N {
+				b.Fatalf("%d of %d requests passed", ran, b.N)
+			}
+		})
+	}
+}
