@@ -87,11 +87,11 @@ func List(ctx context.Context, tn *tenant.Tenant, q Query) ([]Event, error) {
 		q.Limit = 50
 	}
 	if q.Before == "" {
-		q.Before = "~" // sorts after every UUID
+		q.Before = "z" // sorts after every UUID, in every collation
 	}
-	text, args := selectEvents, []any{q.Before, min(q.Limit, 100)}
+	text, args := selectEvents, []any{Clean(q.Before), min(q.Limit, 100)}
 	if q.UserID != "" {
-		text, args = selectEventsOfUser, append(args, q.UserID)
+		text, args = selectEventsOfUser, append(args, Clean(q.UserID))
 	}
 	rows, err := tn.DB.Query(ctx, text, args...)
 	if err != nil {

@@ -68,7 +68,12 @@ func LoginKey(login string) string {
 	if a, err := ParseAddress(login); err == nil {
 		return a.Key
 	}
-	return fold(norm.NFKC.String(strings.ToValidUTF8(strings.TrimSpace(login), "\uFFFD")))
+	return fold(norm.NFKC.String(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) { // which no database likes to store
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.TrimSpace(login))))
 }
 
 // fold makes upper and lower case equal, in every script. Folding can undo the normal form, so it

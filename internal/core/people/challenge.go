@@ -55,6 +55,8 @@ type Challenge struct {
 	ID      string
 	Target  string
 	Payload []byte
+	// Exhausted says that no try is left: a fresh code can be mailed, this one is over.
+	Exhausted bool
 }
 
 // ErrCode says that a code was not accepted: wrong, expired, used, from another browser, or tried
@@ -69,7 +71,7 @@ const (
 		(SELECT id FROM challenges WHERE tenant_id = $1 AND purpose = $2 AND target = $3 ORDER BY created_at DESC, id DESC LIMIT $4)`
 	insertChallenge = `INSERT INTO challenges (tenant_id, purpose, id, target, browser_hash, code_hash, payload, tries, created_at, expires_at, used_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, 0)`
-	selectChallenge = `SELECT target, payload FROM challenges
+	selectChallenge = `SELECT target, payload, tries FROM challenges
 		WHERE tenant_id = $1 AND purpose = $2 AND id = $3 AND browser_hash = $4 AND used_at = 0 AND expires_at > $5`
 	// A try is taken before the code is looked at: however many come at once, five are looked at.
 	tryChallenge = `UPDATE challenges SET tries = tries + 1
@@ -106,17 +108,22 @@ func (p *People) Issue(tx *db.Tx, n NewChallenge) (challengeID, code string, err
 	return challengeID, code, nil
 }
 
-// Open returns the challenge if it can still be answered from this browser, else [ErrCode].
+// Open returns the challenge that waits for this browser, else [ErrCode].
 func (p *People) Open(ctx context.Context, tn *tenant.Tenant, purpose Purpose, challengeID, browser string) (*Challenge, error) {
+	if !PlausibleID(challengeID) {
+		return nil, ErrCode
+	}
 	c := &Challenge{Purpose: purpose, ID: challengeID}
 	var sealed []byte
-	err := tn.DB.QueryRow(ctx, selectChallenge, string(purpose), challengeID, id.Hash(browser), db.Micros(p.Clock.Now())).Scan(&c.Target, &sealed)
+	var tries int64
+	err := tn.DB.QueryRow(ctx, selectChallenge, string(purpose), challengeID, id.Hash(browser), db.Micros(p.Clock.Now())).Scan(&c.Target, &sealed, &tries)
 	if errors.Is(err, db.ErrNoRows) {
 		return nil, ErrCode
 	}
 	if err != nil {
 		return nil, fmt.Errorf("people: read challenge: %w", err)
 	}
+	c.Exhausted = tries >= CodeTries
 	c.Payload, err = p.Keys.Open(challengeSeal, payloadAAD(tn.ID, purpose, challengeID), sealed)
 	if err != nil {
 		return nil, fmt.Errorf("people: payload of challenge %s: %w", challengeID, err)
@@ -128,6 +135,9 @@ func (p *People) Open(ctx context.Context, tn *tenant.Tenant, purpose Purpose, c
 // the payload is what it sets free. c is nil when there was nothing to try. The verb must commit
 // whatever the outcome: a try that is undone is a try for nothing.
 func (p *People) Answer(tx *db.Tx, purpose Purpose, challengeID, browser, code string) (c *Challenge, right bool, err error) {
+	if !PlausibleID(challengeID) {
+		return nil, false, nil
+	}
 	now := db.Micros(p.Clock.Now())
 	c = &Challenge{Purpose: purpose, ID: challengeID}
 	var stored, sealed []byte

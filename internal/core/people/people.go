@@ -55,3 +55,14 @@ type User struct {
 	UserMetadata json.RawMessage // an object: what the user may say about themselves
 	AppMetadata  json.RawMessage // an object: what only applications may say about the user
 }
+
+// PlausibleID reports whether s can be an id of a row. What comes out of a URL or a form is asked
+// this before it goes to the database, which refuses some texts instead of not finding them.
+func PlausibleID(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 128
+}

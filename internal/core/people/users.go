@@ -88,6 +88,9 @@ func found(err error) error {
 
 // ByID returns the user with this sub, or a NotFound fault.
 func (p *People) ByID(ctx context.Context, tn *tenant.Tenant, userID string) (*User, error) {
+	if !PlausibleID(userID) {
+		return nil, found(db.ErrNoRows)
+	}
 	u := &User{}
 	if err := found(scanUser(tn.DB.QueryRow(ctx, selectUser, userID), u)); err != nil {
 		return nil, err
@@ -401,6 +404,9 @@ func (patch Patch) fields() []string {
 // wait for it: whoever changes a password, a block or a session of a user locks the user first. It
 // returns a NotFound fault when there is no such user.
 func (p *People) Lock(tx *db.Tx, userID string) error {
+	if !PlausibleID(userID) {
+		return found(db.ErrNoRows)
+	}
 	n, err := tx.Exec(lockUser, userID)
 	if err != nil {
 		return fmt.Errorf("people: lock user: %w", err)

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
@@ -15,7 +16,7 @@ import (
 const AdminTicketLifetime = time.Hour
 
 // errHasAdministrator hides the way in once it has been used.
-func errHasAdministrator() error {
+func errNothingToSetUp() error {
 	return fault.New(fault.NotFound, "There is an administrator already.")
 }
 
@@ -29,7 +30,7 @@ func (s *SignIn) IssueAdminTicket(ctx context.Context, tn *tenant.Tenant) (token
 			return err
 		}
 		if has {
-			return errHasAdministrator()
+			return errNothingToSetUp()
 		}
 		if token, err = s.people.IssueTicket(tx, people.Administrator, "", AdminTicketLifetime); err != nil {
 			return err
@@ -42,16 +43,19 @@ func (s *SignIn) IssueAdminTicket(ctx context.Context, tn *tenant.Tenant) (token
 	return token, nil
 }
 
-// AdminTicketOpen returns nil if the token still makes the first administrator, a NotFound fault
-// once there is one, and [people.ErrTicket] otherwise.
+// AdminTicketOpen returns nil if the token can still make the first administrator, and a NotFound
+// fault if it is wrong, used or expired.
 func (s *SignIn) AdminTicketOpen(ctx context.Context, tn *tenant.Tenant, token string) error {
 	_, err := s.people.TicketUser(ctx, tn, people.Administrator, token)
+	if errors.Is(err, people.ErrTicket) {
+		return errNothingToSetUp()
+	}
 	return err
 }
 
 // CreateFirstAdmin makes the first administrator and signs them in. Of any number of callers, with
-// one token or several, one succeeds. Faults: NotFound once there is an administrator,
-// [people.ErrTicket], Invalid about "email" or "password", [people.ErrTaken].
+// one token or several, one succeeds. Faults: NotFound without a good token and once there is an
+// administrator, Invalid about "email" or "password", [people.ErrTaken].
 func (s *SignIn) CreateFirstAdmin(ctx context.Context, tn *tenant.Tenant, token string, u SignUp, from From) (*Result, error) {
 	if err := s.AdminTicketOpen(ctx, tn, token); err != nil {
 		return nil, err
@@ -71,9 +75,11 @@ func (s *SignIn) CreateFirstAdmin(ctx context.Context, tn *tenant.Tenant, token 
 			return err
 		}
 		if has {
-			return errHasAdministrator()
+			return errNothingToSetUp()
 		}
-		if _, err := s.people.SpendTicket(tx, people.Administrator, token); err != nil {
+		if _, err := s.people.SpendTicket(tx, people.Administrator, token); errors.Is(err, people.ErrTicket) {
+			return errNothingToSetUp()
+		} else if err != nil {
 			return err
 		}
 		account, err := s.people.Insert(tx, people.NewUser{Email: u.Email, EmailVerified: true, Profile: u.Profile, PasswordHash: hash})

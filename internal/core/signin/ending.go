@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/people"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 )
 
@@ -101,6 +102,9 @@ func (s *SignIn) SignOut(ctx context.Context, tn *tenant.Tenant, sid string, eve
 // EndSession ends one session of a user, as its owner or an administrator asks. It returns a
 // NotFound fault for a session that is not the user's.
 func (s *SignIn) EndSession(ctx context.Context, tn *tenant.Tenant, userID, sid string, by audit.Origin) error {
+	if !people.PlausibleID(sid) {
+		return errNoSession()
+	}
 	return tn.DB.Write(ctx, func(tx *db.Tx) error {
 		var owner string
 		err := tx.QueryRow(selectOwner, sid).Scan(&owner)

@@ -81,6 +81,9 @@ func (s *SignIn) ResendReset(ctx context.Context, tn *tenant.Tenant, challengeID
 // The error is [people.ErrCode] whatever is wrong with the code, or a fault about "password".
 func (s *SignIn) FinishReset(ctx context.Context, tn *tenant.Tenant, a Answer, password string, from From) (device string, err error) {
 	open, err := s.people.Open(ctx, tn, people.PasswordReset, a.ChallengeID, from.Browser)
+	if err == nil && open.Exhausted { // before the costly work, of which a stranger gets five at most
+		err = people.ErrCode
+	}
 	if err != nil {
 		return "", err
 	}
