@@ -245,22 +245,28 @@ func (s *postgresTx) query(ctx context.Context, sql string, args []any) (*Rows, 
 }
 
 // commit ends the transaction and tells a failure from a doubt: once COMMIT may have left this machine, only the server's
-// own answer is trusted.
+// own refusal is trusted. The driver's word is not: it calls a connection that broke while it waited for the answer
+// closed, and safe to retry.
 func (s *postgresTx) commit(ctx context.Context) error {
-	if !s.began {
+	switch {
+	case !s.began:
 		return nil
+	case s.conn.Conn().IsClosed():
+		return fmt.Errorf("%w: the connection was lost", ErrBusy)
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: the verb took too long", ErrBusy)
 	}
 	tag, err := s.conn.Exec(ctx, "COMMIT")
-	if err == nil {
-		if tag.String() != "COMMIT" {
-			return errors.New("the server undid the transaction")
+	if err != nil {
+		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.SeverityUnlocalized == "ERROR" {
+			return err
 		}
-		return nil
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
 	}
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Severity == "ERROR" || pgconn.SafeToRetry(err) {
-		return err
+	if tag.String() != "COMMIT" {
+		return errors.New("the server undid the transaction")
 	}
-	return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+	return nil
 }
 
 // rollback undoes a transaction that is still open. Where that fails the pool closes the connection, and the server undoes it.

@@ -79,7 +79,7 @@ func Tokens(sql string) ([]Token, error) {
 			tokens = append(tokens, Token{Number, sql[start:i], start, i})
 			continue
 		case isLetter(c):
-			i = run(sql, i, func(c byte) bool { return isLetter(c) || isDigit(c) })
+			i = run(sql, i, func(c byte) bool { return isLetter(c) || isDigit(c) || c == '$' })
 			tokens = append(tokens, Token{Word, sql[start:i], start, i})
 			continue
 		}

@@ -1,0 +1,95 @@
+package db_test
+
+import (
+	"database/sql"
+	"math"
+	"reflect"
+	"testing"
+
+	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/base/db/dbtest"
+)
+
+var scanSchema = series("0001_values.sql", `CREATE TABLE vals (id BIGINT PRIMARY KEY, t TEXT, b BYTEA, n BIGINT, ok BOOLEAN)`)
+
+type (
+	name   string
+	digest []byte
+	count  int32
+	flag   bool
+)
+
+// TestArgumentsAndColumns stores and reads every kind of value the house uses, the same on both engines.
+func TestArgumentsAndColumns(t *testing.T) {
+	text, number := "text", int64(-7)
+	dbtest.Each(t, scanSchema, func(t *testing.T, d *db.DB) {
+		for i, test := range []struct {
+			column string
+			arg    any
+			want   any // read into a new variable of its type
+		}{
+			{"t", "text", "text"},
+			{"t", "", ""},
+			{"t", "naïve \"'; ☃", "naïve \"'; ☃"},
+			{"t", name("text"), name("text")},
+			{"t", &text, &text},
+			{"t", nil, (*string)(nil)},
+			{"t", (*string)(nil), (*string)(nil)},
+			{"t", "text", []byte("text")},
+			{"t", "text", sql.NullString{String: "text", Valid: true}},
+			{"t", nil, sql.NullString{}},
+			{"t", nil, sql.Null[string]{}},
+			{"t", sql.Null[string]{V: "x", Valid: true}, sql.Null[string]{V: "x", Valid: true}},
+			{"b", []byte{0, 255}, []byte{0, 255}},
+			{"b", digest{1}, digest{1}},
+			{"b", nil, []byte(nil)},
+			{"b", []byte(nil), []byte(nil)},
+			{"n", int64(math.MaxInt64), int64(math.MaxInt64)},
+			{"n", int64(math.MinInt64), int64(math.MinInt64)},
+			{"n", 42, 42},
+			{"n", count(42), count(42)},
+			{"n", uint32(42), uint32(42)},
+			{"n", nil, (*int64)(nil)},
+			{"n", number, &number},
+			{"n", nil, sql.NullInt64{}},
+			{"n", 0, sql.NullInt64{Valid: true}},
+			{"ok", true, true},
+			{"ok", false, false},
+			{"ok", flag(true), flag(true)},
+			{"ok", nil, (*bool)(nil)},
+		} {
+			err := d.System().Write(t.Context(), func(tx *db.Tx) error {
+				_, err := tx.Exec(`INSERT INTO vals (id, `+test.column+`) VALUES ($1, $2)`, i, test.arg)
+				return err
+			})
+			if err != nil {
+				t.Errorf("%T(%v) into %s: %v", test.arg, test.arg, test.column, err)
+				continue
+			}
+			got := reflect.New(reflect.TypeOf(test.want))
+			err = d.System().QueryRow(t.Context(), `SELECT `+test.column+` FROM vals WHERE id = $1`, i).Scan(got.Interface())
+			if err != nil || !reflect.DeepEqual(got.Elem().Interface(), test.want) {
+				t.Errorf("%T(%v) in %s: read %v, %v", test.arg, test.arg, test.column, got.Elem(), err)
+			}
+		}
+
+		err := d.System().Write(t.Context(), func(tx *db.Tx) error {
+			_, err := tx.Exec(`INSERT INTO vals (id, n, t) VALUES (-1, $1, $2)`, int64(math.MaxInt64), "text")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for column, dest := range map[string]any{
+			"b":    new(string), // NULL
+			"ok":   new(bool),   // NULL
+			"n":    new(int32),  // too large
+			"t":    new(int64),
+			"n, t": new(int64), // two columns
+		} {
+			if err := d.System().QueryRow(t.Context(), `SELECT `+column+` FROM vals WHERE id = -1`).Scan(dest); err == nil {
+				t.Errorf("%s was read into %T", column, dest)
+			}
+		}
+	})
+}
