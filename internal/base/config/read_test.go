@@ -168,3 +168,20 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// Whoever may name himself a proxy may name himself any client, so a list that lets everybody in is
+// refused however it is spelled.
+func TestThreat_HT01_EverybodyIsNoProxy(t *testing.T) {
+	for _, networks := range []string{"0.0.0.0/0", "::/0", "0.0.0.0/1,128.0.0.0/1", "2000::/3", "::ffff:0:0/96", "203.0.113.0/7"} {
+		c, _ := Read("", []string{"GATEHOUSE_PROXIES=" + networks})
+		if len(Problems(c.Validate()).Under("proxies")) == 0 {
+			t.Errorf("%s is accepted", networks)
+		}
+	}
+	for _, networks := range []string{"10.0.0.0/8", "fd00::/8", "127.0.0.1", "203.0.113.0/24", "2001:db8::/32"} {
+		c, _ := Read("", []string{"GATEHOUSE_PROXIES=" + networks})
+		if got := Problems(c.Validate()).Under("proxies"); len(got) > 0 {
+			t.Errorf("%s: %v", networks, got)
+		}
+	}
+}
