@@ -2,11 +2,14 @@ package jose_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -378,6 +381,69 @@ func TestThreat_JW10_WeakKeys(t *testing.T) {
 	}
 }
 
+// Tokens that weak keys signed for real: the key is refused, not the signature.
+func TestThreat_JW10_WeakKeysThatVerify(t *testing.T) {
+	head := func(alg jose.Alg) string { return b64(`{"alg":"`+string(alg)+`","typ":"at+jwt"}`) + "." + b64(`{}`) }
+	refuse := func(name string, key jose.Key, signature []byte) {
+		t.Helper()
+		token := head(key.Alg) + "." + base64.RawURLEncoding.EncodeToString(signature)
+		if _, err := jose.Verify(token, accessTokens, func(string, jose.Alg) (jose.Key, bool) { return key, true }); !errors.Is(err, jose.ErrWeakKey) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	digest := func(alg jose.Alg) []byte { d := sha256.Sum256([]byte(head(alg))); return d[:] }
+
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := rsa.SignPKCS1v15(nil, small, crypto.SHA256, digest(jose.RS256))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse("RSA 1024", jose.Key{Alg: jose.RS256, Key: &small.PublicKey}, signature)
+
+	secret := []byte("short")
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(head(jose.HS256)))
+	refuse("short secret", jose.Key{Alg: jose.HS256, Key: secret}, mac.Sum(nil))
+
+	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, s, err := ecdsa.Sign(rand.Reader, p224, digest(jose.ES256))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := make([]byte, 64)
+	r.FillBytes(raw[:32])
+	s.FillBytes(raw[32:])
+	refuse("P-224", jose.Key{Alg: jose.ES256, Key: &p224.PublicKey}, raw)
+}
+
+// A key labelled with another algorithm verifies nothing, not even what it
+// signed.
+func TestThreat_JW02_MislabelledKeys(t *testing.T) {
+	for _, real := range allAlgs {
+		for _, label := range allAlgs {
+			if real == label {
+				continue
+			}
+			key := signerFor(t, "k1", real).Public()
+			key.Alg = label
+			input := b64(`{"alg":"`+string(label)+`","typ":"at+jwt","kid":"k1"}`) + "." + b64(`{}`)
+			token := input + "." + base64.RawURLEncoding.EncodeToString(rawSignature(t, real, input))
+			if _, err := jose.Verify(token, accessTokens, only(key)); err == nil {
+				t.Errorf("%s key labelled %s: accepted", real, label)
+			}
+			if key.Validate() == nil && !(strings.Contains("RS256 PS256", string(real)) && strings.Contains("RS256 PS256", string(label))) {
+				t.Errorf("%s key labelled %s: valid", real, label)
+			}
+		}
+	}
+}
+
 func TestThreat_JW10_SignatureOutOfRange(t *testing.T) {
 	order := elliptic.P256().Params().N
 	signature := rawSignature(t, jose.ES256, b64(`{"alg":"ES256","typ":"at+jwt","kid":"k1"}`)+"."+b64(`{}`))
@@ -395,6 +461,10 @@ func TestThreat_JW10_SignatureOutOfRange(t *testing.T) {
 		if _, err := jose.Verify(token, accessTokens, publicKeys(t)); !errors.Is(err, jose.ErrSignature) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	padded := append(append(append([]byte{}, signature[:32]...), 0), signature[32:]...)
+	if _, err := jose.Verify(b64(`{"alg":"ES256","typ":"at+jwt","kid":"k1"}`)+"."+b64(`{}`)+"."+base64.RawURLEncoding.EncodeToString(padded), accessTokens, publicKeys(t)); !errors.Is(err, jose.ErrSignature) {
+		t.Errorf("s with a leading zero: %v", err)
 	}
 	for _, length := range []int{0, 1, 63, 65, 70, 72, 128} {
 		raw := append(append([]byte{}, signature...), make([]byte, 64)...)[:length]

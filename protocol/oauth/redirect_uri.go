@@ -59,8 +59,7 @@ func sameLoopback(registered, presented string) bool {
 	return false
 }
 
-// cutPort removes an optional port. What is left begins with a path or a query
-// or is empty; otherwise the host was longer than it seemed.
+// cutPort removes an optional port.
 func cutPort(s string) (rest string, ok bool) {
 	if port, found := strings.CutPrefix(s, ":"); found {
 		end := strings.IndexAny(port, "/?")
@@ -72,7 +71,7 @@ func cutPort(s string) (rest string, ok bool) {
 		}
 		s = port[end:]
 	}
-	return s, s == "" || s[0] == '/' || s[0] == '?'
+	return s, true
 }
 
 // validPort: 1 to 65535 in the one way to write it.

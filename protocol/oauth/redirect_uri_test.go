@@ -221,6 +221,11 @@ func TestThreat_AZ03_NoWildcards(t *testing.T) {
 			}
 		}
 	}
+	for uri, hint := range map[string]string{"https://*.example.com/cb": "Wildcards do not exist", "https://good@evil.example/": "user name or password", "https://a.example/#x": "fragment", "http://a.example/": "Use https"} {
+		if err := oauth.AsError(oauth.ValidateRedirectURI(uri, false)); !strings.Contains(err.Hint, hint) {
+			t.Errorf("%s: the hint does not say why: %s", uri, err.Hint)
+		}
+	}
 	// Should one be stored all the same, it means itself only.
 	if oauth.MatchRedirectURI([]string{"https://*.example.com/cb"}, "https://evil.example.com/cb", true) {
 		t.Error("a wildcard matched")

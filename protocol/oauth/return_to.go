@@ -16,7 +16,7 @@ func SafeReturnTo(s string) string {
 	if len(s) > maxReturnToBytes {
 		return home
 	}
-	if !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//") || !printable(s) || strings.Contains(s, `\`) {
+	if !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//") || strings.Contains(s, `\`) {
 		return home
 	}
 	u, err := url.Parse(s)

@@ -11,7 +11,7 @@ import (
 var hostileReturns = []string{
 	"", "//evil.example", "///evil.example", `/\evil.example`, `\\evil.example`, `\/evil.example`, "/%09/evil.example", "/\t/evil.example", "/\n/evil.example", "/\r\n/evil.example", "\t//evil.example", " /x", "/%0d%0aSet-Cookie:x=y",
 	"https:evil.example", "https://evil.example", "javascript:alert(1)", "/..//evil.example", "/.//evil.example", "/a/..//evil.example", "/%2e%2e//evil.example", "/../x", "/x/..", "/%5cevil.example", "/%2f/evil.example", "/%2fevil.example", "evil", "?x", "#x", "/x\x00", "/x\x7f", "/\xff", "/%", "/%zz", "/a//b", "/\u2028\\",
-	"/x?a b", "/x?\u00e4", "/" + strings.Repeat("a", 4<<10), "/" + strings.Repeat(">", 2000),
+	"/x?a b", `/x?a\b`, "/x?\u00e4", "/" + strings.Repeat("a", 4<<10), "/" + strings.Repeat(">", 2000),
 }
 
 func TestThreat_LO02_ReturnTo(t *testing.T) {
