@@ -58,6 +58,9 @@ type Options struct {
 	// MaxConns bounds the connections to PostgreSQL, or the reading connections to SQLite, which has
 	// one more for writing. Zero chooses by engine and machine.
 	MaxConns int
+	// Guest opens a SQLite file beside the process that serves it, for a command that writes a little: it
+	// takes no lock on the file, and its verbs queue behind those of the server. It must not stay.
+	Guest bool
 	// Logger hears what no caller can be told, such as where a verb panicked. Nil discards.
 	Logger *slog.Logger
 }
@@ -90,7 +93,7 @@ type write struct {
 // Open opens the database at url: "sqlite:PATH" for a file, created when missing, or
 // "postgres://…" as libpq spells it.
 //
-// A SQLite file has one writing process: opening it a second time fails until the first holder has closed it or died. A
+// A SQLite file has one serving process: opening it a second time fails until the first holder has closed it or died. A
 // PostgreSQL server must be the primary, speak UTF-8 and be version 14 or newer. No error repeats the password in url.
 func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if o.Clock == nil {

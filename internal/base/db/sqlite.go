@@ -27,9 +27,11 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqliteEngine, e
 	if err != nil {
 		return nil, err
 	}
-	lock, err := lockFile(path + ".lock")
-	if err != nil {
-		return nil, err
+	var lock *fileLock
+	if !o.Guest {
+		if lock, err = lockFile(path + ".lock"); err != nil {
+			return nil, err
+		}
 	}
 	defer func() {
 		if err != nil {

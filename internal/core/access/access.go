@@ -145,6 +145,15 @@ func (a *Access) HasAdministrator(tx *db.Tx, managementAudience string) (bool, e
 	return n > 0, nil
 }
 
+// Administered is HasAdministrator outside a transaction, for pages.
+func (a *Access) Administered(ctx context.Context, tn *tenant.Tenant) (bool, error) {
+	var n int64
+	if err := tn.DB.QueryRow(ctx, countHolders, tn.ManagementAudience()).Scan(&n); err != nil {
+		return false, fmt.Errorf("access: count administrators: %w", err)
+	}
+	return n > 0, nil
+}
+
 // UserScope decides what a user's token for an API may say: of the scopes that were asked for,
 // those the API has, and, where the API enforces permissions, those the user has permission for.
 func UserScope(api *apps.API, asked oauth.Scope, permissions []string) oauth.Scope {

@@ -82,7 +82,12 @@ func (c Cookies) SignedIn(w http.ResponseWriter, result *signin.Result) {
 	if c.silentAllowed() {
 		c.set(w, silent, result.Silent, lifetime, http.SameSiteNoneMode)
 	}
-	c.set(w, device, result.Device, deviceLifetime, http.SameSiteLaxMode)
+	c.SetDevice(w, result.Device)
+}
+
+// SetDevice hands out the note of who has proven to own an account here.
+func (c Cookies) SetDevice(w http.ResponseWriter, value string) {
+	c.set(w, device, value, deviceLifetime, http.SameSiteLaxMode)
 }
 
 // ClearSession takes both ids of a session back.

@@ -30,6 +30,8 @@ type Flow struct {
 	HintSubject string `json:"h,omitempty"`
 	// Shown is what the consent page named, so that nothing else can be allowed by it.
 	Shown oauth.Scope `json:"s,omitempty"`
+	// SID is the session the page was drawn for: what it says about a person holds for no other.
+	SID string `json:"i,omitempty"`
 	// Challenge is the mailed code that the page asks for.
 	Challenge string `json:"c,omitempty"`
 	// Email is the address the page is about.
@@ -45,6 +47,18 @@ type Logout struct {
 	ClientID string `json:"c,omitempty"`
 	ReturnTo string `json:"r,omitempty"` // complete, state included
 }
+
+// Reason says why a person is asked to sign in.
+type Reason int
+
+// The reasons.
+const (
+	NotSignedIn    Reason = iota
+	SignInAgain           // the application wants a fresh sign-in
+	OtherPerson           // the application expects somebody else
+	CreateAccount         // the application asks for sign-up first
+	FlowWasExpired        // the page was open for too long
+)
 
 // Why a flow can not go on.
 var (

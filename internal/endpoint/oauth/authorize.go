@@ -214,9 +214,8 @@ func (s *Server) resolveHint(ctx context.Context, tn *tenant.Tenant, client *app
 
 // progress is what the person has just done on a page of this very flow.
 type progress struct {
-	consented     bool
-	choseAccount  bool
-	accountIsOpen bool
+	consented    bool
+	choseAccount bool
 }
 
 // step is what comes next.
@@ -240,23 +239,23 @@ type facts struct {
 
 // next decides the step that is due, and why. It is the one place where signing in, fresh enough,
 // as the right person, and consent are demanded, in this order.
-func next(f facts) (step, Reason) {
+func next(f facts) (step, browser.Reason) {
 	req := f.flow.Request
 	switch {
 	case f.session == nil && (req.Prompt.Create || req.ScreenHint == "signup"):
-		return stepSignIn, CreateAccount
+		return stepSignIn, browser.CreateAccount
 	case f.session == nil:
-		return stepSignIn, NotSignedIn
+		return stepSignIn, browser.NotSignedIn
 	case f.flow.HintSubject != "" && f.flow.HintSubject != f.session.UserID:
-		return stepSignIn, OtherPerson
+		return stepSignIn, browser.OtherPerson
 	case !freshEnough(req, f.session.AuthTime, f.flow.StartedAt, f.now):
-		return stepSignIn, SignInAgain
+		return stepSignIn, browser.SignInAgain
 	case req.Prompt.SelectAccount && !f.choseAccount && !f.session.AuthTime.After(f.flow.StartedAt):
-		return stepChooseAccount, NotSignedIn
+		return stepChooseAccount, browser.NotSignedIn
 	case (!f.consented || req.Prompt.Consent) && !f.progress.consented:
-		return stepConsent, NotSignedIn
+		return stepConsent, browser.NotSignedIn
 	}
-	return stepIssue, NotSignedIn
+	return stepIssue, browser.NotSignedIn
 }
 
 // freshEnough: prompt=login and max_age are met by a sign-in that is young enough, or that happened
@@ -322,7 +321,7 @@ func (s *Server) Restart(w http.ResponseWriter, r *http.Request, f browser.Flow,
 		s.Pages.Error(w, r, e.Status(), e)
 		return
 	}
-	s.Pages.SignIn(w, r, f, client, FlowWasExpired)
+	s.Pages.SignIn(w, r, f, client, browser.FlowWasExpired)
 }
 
 // resume goes on with a flow that came back from a page. The client may have changed meanwhile.

@@ -47,8 +47,8 @@ type Server struct {
 
 // Pages draws what a person sees on the way through an authorization request or a sign-out.
 type Pages interface {
-	// SignIn asks the person to sign in. reason says why, in the words of [Reason].
-	SignIn(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, reason Reason)
+	// SignIn asks the person to sign in. reason says why.
+	SignIn(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, reason browser.Reason)
 	// Consent asks whether the client may do what f.Shown names.
 	Consent(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, api *apps.API, s *signin.Session)
 	// ChooseAccount asks whether to go on as the person who is signed in.
@@ -64,18 +64,6 @@ type Pages interface {
 	// WebMessage hands a response to the window that opened or framed the page.
 	WebMessage(w http.ResponseWriter, r *http.Request, origin string, fields []oauth.Parameter)
 }
-
-// Reason says why a person is asked to sign in.
-type Reason int
-
-// The reasons.
-const (
-	NotSignedIn    Reason = iota
-	SignInAgain           // the application wants a fresh sign-in
-	OtherPerson           // the application expects somebody else
-	CreateAccount         // the application asks for sign-up first
-	FlowWasExpired        // the page was open for too long
-)
 
 // session returns the session a request belongs to, or nil for a stranger. A request that carries
 // a cookie of ours twice counts as a stranger's.

@@ -1,0 +1,55 @@
+package server
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Intervals of what goes on by itself.
+const (
+	watchEvery = time.Second
+	sweepEvery = 10 * time.Minute
+)
+
+// Run does the work that goes on beside requests, until ctx ends: it delivers mail, notices what
+// other nodes have changed, and deletes what can no longer mean anything. It returns when all of
+// it has stopped.
+func (h *House) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := h.Outbox.Run(ctx); err != nil && ctx.Err() == nil {
+			h.Log.Error("mail is not delivered any more", "error", err)
+		}
+	})
+	all.Go(func() { h.every(ctx, watchEvery, "watch", h.watcher.Poll) })
+	all.Go(func() { h.every(ctx, sweepEvery, "sweep", h.Sweep) })
+	all.Wait()
+}
+
+// every repeats a task. A failure is logged and tried again at the next turn.
+func (h *House) every(ctx context.Context, interval time.Duration, name string, task func(context.Context) error) {
+	ticks := time.NewTicker(interval)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		if err := task(ctx); err != nil && ctx.Err() == nil {
+			h.Log.Warn("background work failed", "task", name, "error", err)
+		}
+	}
+}
+
+// Sweep deletes, in small batches, what has expired everywhere in the house.
+func (h *House) Sweep(ctx context.Context) error {
+	if _, err := h.People.Sweep(ctx, h.DB); err != nil {
+		return err
+	}
+	if _, err := h.SignIn.Sweep(ctx, h.DB); err != nil {
+		return err
+	}
+	return h.Grants.Sweep(ctx, h.DB)
+}

@@ -1,0 +1,193 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
+	"github.com/gatehouse-dev/gatehouse/internal/base/limit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/browser"
+	core "github.com/gatehouse-dev/gatehouse/internal/core/signin"
+	"github.com/gatehouse-dev/gatehouse/internal/endpoint/oauth"
+	"github.com/gatehouse-dev/gatehouse/internal/web/page"
+	"github.com/gatehouse-dev/gatehouse/internal/web/signin"
+)
+
+// route is one path and what answers there, by method. A path that is not in the table does not
+// exist; a method that is not in its row is refused with the list of those that are.
+type route struct {
+	path    string
+	methods map[string]http.Handler
+	// prefix makes the path stand for everything below it as well.
+	prefix bool
+}
+
+// Handler returns what serves the house: the edge around the table of routes.
+func (h *House) Handler() (http.Handler, error) {
+	render, err := page.New(h.pageOptions())
+	if err != nil {
+		return nil, err
+	}
+	people := &signin.Handler{
+		Clock: h.Clock, Seal: h.Seal, Apps: h.Apps, Access: h.Access, SignIn: h.SignIn, Render: render, Log: h.Log,
+	}
+	machines := &oauth.Server{
+		Clock: h.Clock, Seal: h.Seal, Apps: h.Apps, Access: h.Access, Keys: h.Keys, Grants: h.Grants, People: h.People, SignIn: h.SignIn,
+		Log: h.Log, Pages: pages{people}, ClientFailures: limit.NewCounter(10, time.Minute, 100_000),
+	}
+	people.Authorization = machines
+	routes := slices.Concat(machineRoutes(machines), peopleRoutes(people, render))
+	if h.Dev != nil {
+		routes = append(routes, h.devRoutes(people, render)...)
+	}
+	return h.edge(table(routes, people)), nil
+}
+
+func (h *House) pageOptions() page.Options {
+	if h.Dev == nil {
+		return page.Options{}
+	}
+	return page.Options{Dev: true, InboxURL: PathInbox, StartURL: PathStart}
+}
+
+// pages lends the forms for people to the endpoints for machines.
+type pages struct{ *signin.Handler }
+
+func (p pages) SignIn(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, reason browser.Reason) {
+	p.SignInPage(w, r, f, c, reason)
+}
+
+func (p pages) Consent(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, api *apps.API, s *core.Session) {
+	p.ConsentPage(w, r, f, c, api, s)
+}
+
+func (p pages) ChooseAccount(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, s *core.Session) {
+	p.ChooseAccountPage(w, r, f, c, s)
+}
+
+func (p pages) ConfirmSignOut(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, s *core.Session) {
+	p.SignOutPage(w, r, f, c, s)
+}
+
+func (p pages) SignedOut(w http.ResponseWriter, r *http.Request) { p.SignedOutPage(w, r) }
+
+func machineRoutes(s *oauth.Server) []route {
+	const get, post, getPost = http.MethodGet, http.MethodPost, "GET, POST"
+	discovery := s.Discovery(&sync.Map{})
+	public := func(path string, handler http.HandlerFunc) route {
+		cors := s.CORSPublic(get, handler)
+		return route{path: path, methods: map[string]http.Handler{get: cors, http.MethodHead: cors, http.MethodOptions: cors}}
+	}
+	registered := func(path string, handler http.HandlerFunc) route {
+		cors := s.CORSRegistered(post, handler)
+		return route{path: path, methods: map[string]http.Handler{post: cors, http.MethodOptions: cors}}
+	}
+	userInfo := s.CORSPublic(getPost, http.HandlerFunc(s.UserInfo))
+	both := func(path string, handler http.HandlerFunc) route {
+		return route{path: path, methods: map[string]http.Handler{get: handler, post: handler}}
+	}
+	return []route{
+		public(oauth.PathOpenID, discovery),
+		public("/"+oauth.PathOpenID, discovery), // an SDK with a slash too many asks for this
+		public(oauth.PathOAuthMetadata, discovery),
+		public(oauth.PathJWKS, s.JWKS),
+		both(oauth.PathAuthorize, s.Authorize),
+		registered(oauth.PathToken, s.Token),
+		registered(oauth.PathRevoke, s.Revoke),
+		registered(oauth.PathIntrospect, s.Introspect),
+		{path: oauth.PathUserInfo, methods: map[string]http.Handler{get: userInfo, post: userInfo, http.MethodOptions: userInfo}},
+		{path: oauth.PathLogout, methods: map[string]http.Handler{get: http.HandlerFunc(s.Logout)}},
+		both(oauth.PathEndSession, s.EndSession),
+	}
+}
+
+func peopleRoutes(h *signin.Handler, render *page.Renderer) []route {
+	form := func(path string, get, post http.HandlerFunc) route {
+		return route{path: path, methods: map[string]http.Handler{http.MethodGet: get, http.MethodHead: get, http.MethodPost: post}}
+	}
+	assets := render.Assets()
+	return []route{
+		form(signin.PathSignIn, h.GetSignIn, h.Post),
+		form(signin.PathSignUp, h.GetSignUp, h.Post),
+		form(signin.PathForgot, h.GetForgot, h.Post),
+		form(signin.PathConsent, h.GetElsewhere, h.Post),
+		form(signin.PathSignOut, h.GetElsewhere, h.Post),
+		form(signin.PathPassword, h.GetPassword, h.PostPassword),
+		form(signin.PathFirstAdmin, h.GetFirstAdmin, h.PostFirstAdmin),
+		{path: page.AssetPrefix, prefix: true, methods: map[string]http.Handler{http.MethodGet: assets, http.MethodHead: assets}},
+	}
+}
+
+// table dispatches by the exact path, as it was sent: nothing is cleaned, decoded or redirected on
+// the way, so no spelling of a path reaches a handler that another spelling does not.
+func table(routes []route, people *signin.Handler) http.Handler {
+	exact := map[string]route{}
+	var prefixes []route
+	for _, r := range routes {
+		if r.prefix {
+			prefixes = append(prefixes, r)
+		} else {
+			exact[r.path] = r
+		}
+	}
+	find := func(r *http.Request) (route, bool) {
+		path := r.URL.EscapedPath()
+		if found, ok := exact[path]; ok {
+			return found, true
+		}
+		for _, p := range prefixes {
+			if strings.HasPrefix(path, p.path) && path == cleanPath(path) {
+				return p, true
+			}
+		}
+		return route{}, false
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		found, ok := find(r)
+		if !ok {
+			notFound(w, r, people)
+			return
+		}
+		handler, ok := found.methods[r.Method]
+		if !ok {
+			refuseMethod(w, found)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
+// cleanPath returns the path if it is canonical, and something else if it is not.
+func cleanPath(path string) string {
+	for _, odd := range []string{"//", "/./", "/../", "%", ";", "\\"} {
+		if strings.Contains(path, odd) || strings.HasSuffix(path, "/..") || strings.HasSuffix(path, "/.") {
+			return ""
+		}
+	}
+	return path
+}
+
+// notFound answers a browser that navigates with a page, and everything else in JSON that any
+// origin may read: SDKs probe for endpoints that are not there.
+func notFound(w http.ResponseWriter, r *http.Request, people *signin.Handler) {
+	if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		people.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	httpx.WriteJSON(w, http.StatusNotFound, map[string]string{"error": "not_found", "error_description": "There is nothing at this address."})
+}
+
+func refuseMethod(w http.ResponseWriter, found route) {
+	var allowed []string
+	for method := range found.methods {
+		allowed = append(allowed, method)
+	}
+	slices.Sort(allowed)
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	httpx.WriteJSON(w, http.StatusMethodNotAllowed, map[string]string{"error": "invalid_request", "error_description": "This method is not offered here."})
+}
