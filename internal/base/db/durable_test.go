@@ -87,8 +87,8 @@ func writeUntilKilled(url string) error {
 	return <-errs
 }
 
-// TestDurableAcrossKill kills a writing process at random moments and looks for everything it had acknowledged.
-func TestDurableAcrossKill(t *testing.T) {
+// TestThreat_DB01_KilledUnderWriteLoad kills a writing process at random moments and looks for everything it had acknowledged.
+func TestThreat_DB01_KilledUnderWriteLoad(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) {
 		testDurable(t, "sqlite:"+dbtest.TemplateSQLite(t, testSchema))
 	})
@@ -179,7 +179,7 @@ func startChild(t *testing.T, env string) (*exec.Cmd, io.Reader) {
 	return child, out
 }
 
-func TestSecondProcessIsRefused(t *testing.T) {
+func TestThreat_DB04_SecondProcessIsRefused(t *testing.T) {
 	path := dbtest.TemplateSQLite(t, testSchema)
 	child, out := startChild(t, envOpener+"=sqlite:"+path)
 	lines := bufio.NewScanner(out)

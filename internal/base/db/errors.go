@@ -83,7 +83,11 @@ func unavailable(err error) bool {
 	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err)
 }
 
-// gaveUp is the answer to a caller whose context ended before its verb had its turn.
+// gaveUp is the answer to a caller whose context ended before its verb had its turn. One that ran out of time
+// found the database busy.
 func gaveUp(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("db: %w: gave up before its turn: %w", ErrBusy, context.Cause(ctx))
+	}
 	return fmt.Errorf("db: gave up before its turn: %w", context.Cause(ctx))
 }

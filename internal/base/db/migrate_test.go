@@ -77,7 +77,7 @@ func TestMigrateByManyNodesAtOnce(t *testing.T) {
 	})
 }
 
-func TestMigrateAppliesAFileWholeOrNotAtAll(t *testing.T) {
+func TestThreat_DB10_MigrationIsWholeOrNotAtAll(t *testing.T) {
 	dbtest.Each(t, fresh, func(t *testing.T, d *db.DB) {
 		broken := two + `; INSERT INTO two (id) VALUES (2);`
 		if err := d.Migrate(t.Context(), series("0001_one.sql", one, "0002_two.sql", broken)); err == nil {
@@ -95,7 +95,7 @@ func TestMigrateAppliesAFileWholeOrNotAtAll(t *testing.T) {
 	})
 }
 
-func TestMigrateRefuses(t *testing.T) {
+func TestThreat_DB10_MigrateRefuses(t *testing.T) {
 	dbtest.Each(t, fresh, func(t *testing.T, d *db.DB) {
 		if err := d.Migrate(t.Context(), series("0001_one.sql", one, "0002_two.sql", two)); err != nil {
 			t.Fatal(err)

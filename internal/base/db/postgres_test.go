@@ -109,7 +109,7 @@ func (w *wire) serve(client, server net.Conn) {
 	}
 }
 
-func TestCutConnection(t *testing.T) {
+func TestThreat_DB05_CutConnection(t *testing.T) {
 	dsn := dbtest.TemplatePostgreSQL(t, testSchema)
 	direct, err := db.Open(t.Context(), dsn, db.Options{})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db/dbtest"
@@ -379,6 +380,49 @@ func TestVerbThatLosesTheTransactionFailsItsGroup(t *testing.T) {
 	}
 }
 
+func TestThreat_DB03_FullDisk(t *testing.T) {
+	d := dbtest.SQLite(t, testSchema)
+	limit := func(pages int) {
+		t.Helper()
+		if err := d.System().Write(t.Context(), func(tx *db.Tx) error {
+			return tx.QueryRow(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages)).Scan(&pages)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	large := func(tx *db.Tx) error {
+		_, err := tx.Exec(insertMark, 2, strings.Repeat("x", 1<<20))
+		return err
+	}
+	if err := d.System().Write(t.Context(), mark(1)); err != nil {
+		t.Fatal(err)
+	}
+	limit(1) // which SQLite raises to what the file has
+	if err := d.System().Write(t.Context(), large); !errors.Is(err, db.ErrBusy) {
+		t.Errorf("a write to a full disk: %v", err)
+	}
+	if there := marks(t, d); !there[1] || there[2] {
+		t.Errorf("rows %v", there)
+	}
+	limit(1 << 20)
+	if err := d.System().Write(t.Context(), large); err != nil {
+		t.Errorf("a write after space returned: %v", err)
+	}
+}
+
+func TestThreat_DB07_WaitingPastTheDeadlineIsBusy(t *testing.T) {
+	dbtest.Each(t, testSchema, func(t *testing.T, d *db.DB) {
+		late, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+		defer cancel()
+		if err := d.System().Write(late, mark(1)); !errors.Is(err, db.ErrBusy) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Write: %v", err)
+		}
+		if err := d.System().QueryRow(late, countMarks).Scan(new(int)); !errors.Is(err, db.ErrBusy) {
+			t.Errorf("QueryRow: %v", err)
+		}
+	})
+}
+
 func TestWriteInsideAVerbIsRefused(t *testing.T) {
 	dbtest.Each(t, testSchema, func(t *testing.T, d *db.DB) {
 		err := d.System().Write(t.Context(), func(tx *db.Tx) error {
@@ -454,7 +498,7 @@ func TestCloseDrains(t *testing.T) {
 	})
 }
 
-func TestWriteSerializableLosesNoIncrement(t *testing.T) {
+func TestThreat_DB09_NoIncrementIsLost(t *testing.T) {
 	dbtest.Two(t, testSchema, func(t *testing.T, a, b *db.DB) {
 		if err := a.System().Write(t.Context(), mark(0)); err != nil {
 			t.Fatal(err)
@@ -502,7 +546,7 @@ func TestWriteSerializableLosesNoIncrement(t *testing.T) {
 	})
 }
 
-func TestConflictIsTriedThreeTimes(t *testing.T) {
+func TestThreat_DB09_ConflictIsTriedThreeTimes(t *testing.T) {
 	d := dbtest.PostgreSQL(t, testSchema)
 	if err := d.System().Write(t.Context(), mark(0)); err != nil {
 		t.Fatal(err)

@@ -3,12 +3,11 @@ package db
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
-
-	"log/slog"
 )
 
 func openTestFile(t *testing.T) *sqliteEngine {
@@ -90,7 +89,7 @@ func TestLoneVerbCommitsAtOnce(t *testing.T) {
 	}
 }
 
-func TestFullQueueIsBusy(t *testing.T) {
+func TestThreat_DB07_FullQueueIsBusy(t *testing.T) {
 	w := openTestFile(t).writer
 	running, proceed := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
@@ -137,7 +136,7 @@ func TestVerbWhoseCallerGaveUpNeverRuns(t *testing.T) {
 	}
 }
 
-func TestWriterIsSyncedWriteAheadLog(t *testing.T) {
+func TestThreat_DB02_WriteAheadLogIsSynced(t *testing.T) {
 	e := openTestFile(t)
 	for pragma, want := range map[string]string{
 		"PRAGMA journal_mode": "wal", "PRAGMA synchronous": "2", "PRAGMA foreign_keys": "1", "PRAGMA temp_store": "2", "PRAGMA query_only": "0",

@@ -2,7 +2,6 @@ package dbtest
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -67,7 +66,7 @@ rm -rf "$2"
 // StartCluster starts a server in a temporary directory. PostgreSQL refuses to run as root, so root runs it as
 // the user postgres, or else nobody.
 func StartCluster(o ClusterOptions) (_ *Cluster, err error) {
-	initdb, postgres, err := findPostgreSQL()
+	initdb, postgres, err := findPostgreSQL("/usr/lib/postgresql/*/bin")
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +142,9 @@ func (c *Cluster) ready() error {
 	}
 }
 
-func findPostgreSQL() (initdb, postgres string, err error) {
-	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+// findPostgreSQL looks in the folders of the pattern, whose names hold the version, and on PATH.
+func findPostgreSQL(pattern string) (initdb, postgres string, err error) {
+	dirs, _ := filepath.Glob(pattern)
 	newest, best := "", -1
 	for _, dir := range dirs {
 		if v, err := strconv.Atoi(filepath.Base(filepath.Dir(dir))); err == nil && v > best {
@@ -167,18 +167,4 @@ func findPostgreSQL() (initdb, postgres string, err error) {
 	}
 	postgres, err = find("postgres")
 	return initdb, postgres, err
-}
-
-func parseURL(dsn string) (*url.URL, error) {
-	u, err := url.Parse(dsn)
-	if err != nil {
-		return nil, fmt.Errorf("%s is not a URL", EnvServer) // without the password it holds
-	}
-	return u, nil
-}
-
-func randomBytes(n int) []byte {
-	b := make([]byte, n)
-	rand.Read(b)
-	return b
 }
