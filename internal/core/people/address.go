@@ -62,18 +62,18 @@ func notAnAddress() error {
 }
 
 // LoginKey returns the canonical form of whatever somebody typed as their name: the key of the
-// address if it is one, else the folded text. Whoever counts attempts on a name counts under this
-// form, so that two spellings never make two budgets.
+// address if it is one, else the folded text behind a mark that no address has. Whoever counts
+// attempts on a name counts under this form, so that two spellings never make two budgets.
 func LoginKey(login string) string {
 	if a, err := ParseAddress(login); err == nil {
 		return a.Key
 	}
-	return fold(norm.NFKC.String(strings.Map(func(r rune) rune {
+	return "name:" + fold(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) { // which no database likes to store
 			return unicode.ReplacementChar
 		}
 		return r
-	}, strings.TrimSpace(login))))
+	}, strings.TrimSpace(login)))
 }
 
 // fold makes upper and lower case equal, in every script. Folding can undo the normal form, so it

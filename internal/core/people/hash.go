@@ -93,7 +93,7 @@ func parseArgon2(s string) (argon2Hash, error) {
 	var err1, err2 error
 	h.salt, err1 = b64.DecodeString(parts[1])
 	h.key, err2 = b64.DecodeString(parts[2])
-	if err1 != nil || err2 != nil || len(h.salt) < 8 || len(h.salt) > 64 || len(h.key) < 16 || len(h.key) > 64 {
+	if err1 != nil || err2 != nil || strings.ContainsAny(s, "\r\n") || len(h.salt) < 8 || len(h.salt) > 64 || len(h.key) < 16 || len(h.key) > 64 {
 		return h, fmt.Errorf("%w: salt or hash is not base64 of the right length", ErrHashFormat)
 	}
 	return h, nil
@@ -120,8 +120,8 @@ func parseBcrypt(s string) (bcryptHash, error) {
 	if strings.Trim(s[7:], alphabet) != "" {
 		return "", fmt.Errorf("%w: not bcrypt's alphabet", ErrHashFormat)
 	}
-	cost, err := strconv.Atoi(s[4:6])
-	if err != nil || cost < bcrypt.MinCost || cost > maxBcryptCost {
+	cost, err := strconv.ParseUint(s[4:6], 10, 8)
+	if err != nil || int(cost) < bcrypt.MinCost || cost > maxBcryptCost {
 		return "", fmt.Errorf("%w: bcrypt cost is not within %d and %d", ErrHashFormat, bcrypt.MinCost, maxBcryptCost)
 	}
 	return bcryptHash(s), nil

@@ -120,5 +120,5 @@ func madeOf(lower string, context []string) bool {
 			}
 		}
 	}
-	return rest != lower && utf8.RuneCountInString(rest) < 8
+	return rest != lower && utf8.RuneCountInString(strings.ReplaceAll(rest, " ", "")) < 8
 }
