@@ -69,7 +69,7 @@ func writeUntilKilled(url string) error {
 		go func() {
 			for id := last + 1 + w; ; id += writers {
 				err := d.System().Write(ctx, func(tx *db.Tx) error {
-					if _, err := tx.Exec(insertMark, id, strings.Repeat("x", id%2000)); err != nil {
+					if _, err := tx.Exec(insertMark, id, strings.Repeat("x", id%300)); err != nil {
 						return err
 					}
 					_, err := tx.Exec(`INSERT INTO leaves (id, mark) VALUES ($1, $1)`, id)
@@ -101,7 +101,7 @@ func testDurable(t *testing.T, url string) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var journal []int
 	for range rounds {
-		journal = append(journal, killWriter(t, url, 1+random.IntN(2000))...)
+		journal = append(journal, killWriter(t, url, 1+random.IntN(400))...)
 
 		d, err := db.Open(t.Context(), url, db.Options{})
 		if err != nil {
