@@ -2,6 +2,7 @@ package oidclogin_test
 
 import (
 	"bytes"
+	"database/sql"
 	"io"
 	"log/slog"
 	"net/http"
@@ -17,6 +18,8 @@ import (
 	"github.com/gatehouse-dev/gatehouse/guard/internal/testissuer"
 	"github.com/gatehouse-dev/gatehouse/guard/oidclogin"
 	"github.com/gatehouse-dev/gatehouse/guard/session"
+
+	_ "modernc.org/sqlite"
 )
 
 const secret = "a-secret-for-tests-a-secret-for-tests"
@@ -216,6 +219,23 @@ func stores(t *testing.T, test func(t *testing.T, change func(*oidclogin.Options
 	t.Run("cookie", func(t *testing.T) { test(t, func(*oidclogin.Options) {}) })
 	t.Run("memory", func(t *testing.T) {
 		test(t, func(o *oidclogin.Options) { o.Store = session.NewMemoryStoreClock(o.Clock) })
+	})
+	t.Run("sql", func(t *testing.T) {
+		test(t, func(o *oidclogin.Options) {
+			db, err := sql.Open("sqlite", "file:"+t.TempDir()+"/sessions.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = db.Close() })
+			store, err := session.NewSQLStore(db, secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := store.CreateTable(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			o.Store = store.WithClock(o.Clock)
+		})
 	})
 }
 
