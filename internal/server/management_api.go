@@ -8,9 +8,9 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 )
 
-// managementPermissions are what can be done at /api/v2/. Whoever holds one of them is an
+// ManagementPermissions are what can be done at /api/v2/. Whoever holds one of them is an
 // administrator.
-func managementPermissions() []apps.Permission {
+func ManagementPermissions() []apps.Permission {
 	return []apps.Permission{
 		{Value: "read:clients", Description: "See applications"},
 		{Value: "create:clients", Description: "Register applications"},
@@ -32,7 +32,7 @@ func managementPermissions() []apps.Permission {
 // ensureManagementAPI registers the house's own API in a new tenant, and adds permissions that
 // came with a new version.
 func (h *House) ensureManagementAPI(ctx context.Context) error {
-	audience, wanted := h.Tenant.ManagementAudience(), managementPermissions()
+	audience, wanted := h.Tenant.ManagementAudience(), ManagementPermissions()
 	api, err := h.Apps.API(ctx, h.Tenant, audience)
 	switch {
 	case fault.Is(err, fault.NotFound):

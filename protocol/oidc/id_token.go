@@ -242,7 +242,10 @@ func (p *Profile) take(m jose.Member) {
 	case "picture":
 		into = &p.Picture
 	case "updated_at":
-		into = &p.UpdatedAt
+		if at, err := m.Value.Date(); err == nil {
+			p.UpdatedAt = at
+		}
+		return
 	case "email":
 		into = &p.Email
 	case "email_verified":

@@ -61,7 +61,7 @@ func idClaims() oidc.IDTokenClaims {
 	return oidc.IDTokenClaims{
 		Issuer: issuer, Subject: subject, Audience: jose.Audience{clientID}, Expiry: jose.Date(now.Add(time.Hour)), IssuedAt: jose.Date(now), AuthTime: jose.Date(now.Add(-time.Minute)),
 		Nonce: "n-0S6_WzA2Mj", ACR: "1", AMR: []string{"pwd"}, AuthorizedParty: clientID, SessionID: "sid", AccessTokenHash: oidc.HalfHash(jose.ES256, "at"), CodeHash: oidc.HalfHash(jose.ES256, "code"), OrganizationID: "org_1", OrganizationName: "acme",
-		Profile: oidc.Profile{Name: "Ada Lovelace", GivenName: "Ada", FamilyName: "Lovelace", Nickname: "ada", Picture: "https://img.example/ada", UpdatedAt: "2030-01-01T00:00:00Z", Email: "ada@example.com", EmailVerified: &verified},
+		Profile: oidc.Profile{Name: "Ada Lovelace", GivenName: "Ada", FamilyName: "Lovelace", Nickname: "ada", Picture: "https://img.example/ada", UpdatedAt: 1893456000, Email: "ada@example.com", EmailVerified: &verified},
 	}
 }
 
@@ -131,7 +131,7 @@ func TestThreat_JW06_IDToken(t *testing.T) {
 		{"auth_time", nil, oidc.ErrAuthTime, true}, {"auth_time", at(-91 * time.Second), oidc.ErrAuthTime, true}, {"auth_time", at(-90 * time.Second), nil, true}, {"auth_time", "x", jose.ErrJSON, false},
 		{"at_hash", "x", oidc.ErrHash, true}, {"c_hash", "x", oidc.ErrHash, true}, {"at_hash", nil, nil, true},
 		{"gid", "g", oidc.ErrNotIDToken, false}, {"events", map[string]any{}, oidc.ErrNotIDToken, false}, {"client_id", clientID, oidc.ErrNotIDToken, false},
-		{"name", 1, nil, true}, {"email_verified", "true", nil, true}, {"updated_at", 1, nil, true},
+		{"name", 1, nil, true}, {"email_verified", "true", nil, true}, {"updated_at", "2030-01-01T00:00:00Z", nil, true},
 	} {
 		rules := idRules()
 		minute := 60
@@ -304,8 +304,8 @@ func TestProfileForScope(t *testing.T) {
 	for scope, want := range map[string]string{
 		"openid":               `{}`,
 		"openid email":         `{"email":"ada@example.com","email_verified":true}`,
-		"openid profile":       `{"name":"Ada Lovelace","given_name":"Ada","family_name":"Lovelace","nickname":"ada","picture":"https://img.example/ada","updated_at":"2030-01-01T00:00:00Z"}`,
-		"openid profile email": `{"name":"Ada Lovelace","given_name":"Ada","family_name":"Lovelace","nickname":"ada","picture":"https://img.example/ada","updated_at":"2030-01-01T00:00:00Z","email":"ada@example.com","email_verified":true}`,
+		"openid profile":       `{"name":"Ada Lovelace","given_name":"Ada","family_name":"Lovelace","nickname":"ada","picture":"https://img.example/ada","updated_at":1893456000}`,
+		"openid profile email": `{"name":"Ada Lovelace","given_name":"Ada","family_name":"Lovelace","nickname":"ada","picture":"https://img.example/ada","updated_at":1893456000,"email":"ada@example.com","email_verified":true}`,
 	} {
 		if got := string(must(json.Marshal(p.ForScope(must(oauth.ParseScope(scope)))))); got != want {
 			t.Errorf("%s:\n got %s\nwant %s", scope, got, want)

@@ -51,12 +51,6 @@ type Ring struct {
 	jwks    []byte
 }
 
-// Signer returns what signs with the algorithm, and false when the tenant has no such key.
-func (r *Ring) Signer(alg jose.Alg) (*jose.Signer, bool) {
-	s, ok := r.signers[alg]
-	return s, ok
-}
-
 // Lookup finds a public key, current or retired: it is a [jose.KeyFunc].
 func (r *Ring) Lookup(kid string, alg jose.Alg) (jose.Key, bool) { return r.public.Lookup(kid, alg) }
 
@@ -82,46 +76,68 @@ const (
 		WHERE NOT EXISTS (SELECT 1 FROM signing_keys WHERE tenant_id = $1 AND alg = $3 AND retired_at = 0)`
 )
 
-// Ring returns the tenant's keys, loading them at first use.
+// Ring returns the tenant's keys, loading them at first use. A new tenant's are made then, so the
+// first caller waits for them, and nobody gets a ring without the standard keys.
 func (k *Keys) Ring(ctx context.Context, tn *tenant.Tenant) (*Ring, error) {
 	if r, ok := k.rings.Load(tn.ID); ok {
 		return r.(*Ring), nil
 	}
-	return k.load(ctx, tn, nil)
+	return k.load(ctx, tn, Standard)
 }
 
-// Ensure makes sure the tenant has a signing key for each of the algorithms, making those that are
-// missing. Any number of nodes may call it at once: one key of each kind comes of it.
-func (k *Keys) Ensure(ctx context.Context, tn *tenant.Tenant, algs ...jose.Alg) error {
+// Signer returns what signs with the algorithm, making the tenant's first key for it if need be.
+// Any number of nodes may ask at once: one key of each kind comes of it.
+func (k *Keys) Signer(ctx context.Context, tn *tenant.Tenant, alg jose.Alg) (*jose.Signer, error) {
 	r, err := k.Ring(ctx, tn)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	missing := slices.DeleteFunc(slices.Clone(algs), func(alg jose.Alg) bool { _, ok := r.Signer(alg); return ok })
-	if len(missing) == 0 {
-		return nil
+	if s, ok := r.signers[alg]; ok {
+		return s, nil
 	}
-	_, err = k.load(ctx, tn, missing)
-	return err
+	if r, err = k.load(ctx, tn, append(slices.Clone(Standard), alg)); err != nil {
+		return nil, err
+	}
+	s, ok := r.signers[alg]
+	if !ok {
+		return nil, fmt.Errorf("keys: the tenant has no key that signs with %s", alg)
+	}
+	return s, nil
 }
 
 // Forget drops what is in memory of a tenant's keys, so that they are read again.
 func (k *Keys) Forget(tenantID string) { k.rings.Delete(tenantID) }
 
-func (k *Keys) load(ctx context.Context, tn *tenant.Tenant, missing []jose.Alg) (*Ring, error) {
+// load reads the keys, after making those of the wanted algorithms that are missing.
+func (k *Keys) load(ctx context.Context, tn *tenant.Tenant, wanted []jose.Alg) (*Ring, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, alg := range missing {
-		if err := k.make(ctx, tn, alg); err != nil {
-			return nil, err
-		}
+	if r, ok := k.rings.Load(tn.ID); ok && r.(*Ring).has(wanted) {
+		return r.(*Ring), nil // somebody else was waiting for the same
 	}
 	r, err := k.read(ctx, tn)
 	if err != nil {
 		return nil, err
 	}
+	if !r.has(wanted) {
+		for _, alg := range wanted {
+			if r.has([]jose.Alg{alg}) {
+				continue
+			}
+			if err := k.make(ctx, tn, alg); err != nil {
+				return nil, err
+			}
+		}
+		if r, err = k.read(ctx, tn); err != nil {
+			return nil, err
+		}
+	}
 	k.rings.Store(tn.ID, r)
 	return r, nil
+}
+
+func (r *Ring) has(algs []jose.Alg) bool {
+	return !slices.ContainsFunc(algs, func(alg jose.Alg) bool { _, ok := r.signers[alg]; return !ok })
 }
 
 // make generates outside the transaction; if another node was faster, its key stands and this one

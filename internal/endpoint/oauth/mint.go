@@ -3,7 +3,6 @@ package oauth
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/id"
 	"github.com/gatehouse-dev/gatehouse/internal/core/access"
@@ -133,13 +132,9 @@ func (s *Server) sign(ctx context.Context, tn *tenant.Tenant, alg jose.Alg, typ 
 	if len(payload) > maxTokenBytes {
 		return "", fmt.Errorf("oauth: a %s of %d bytes is beyond the budget of %d: its largest claim is %s", typ, len(payload), maxTokenBytes, largestClaim(payload))
 	}
-	ring, err := s.Keys.Ring(ctx, tn)
+	signer, err := s.Keys.Signer(ctx, tn, alg)
 	if err != nil {
 		return "", err
-	}
-	signer, ok := ring.Signer(alg)
-	if !ok {
-		return "", fmt.Errorf("oauth: the tenant has no key for %s", alg)
 	}
 	return signer.Sign(typ, payload)
 }
@@ -162,7 +157,7 @@ func largestClaim(payload []byte) string {
 func profile(u *people.User) oidc.Profile {
 	p := oidc.Profile{
 		Name: u.Name, GivenName: u.GivenName, FamilyName: u.FamilyName, Nickname: u.Nickname, Picture: u.Picture,
-		UpdatedAt: u.UpdatedAt.Format(time.RFC3339), Email: u.Email,
+		UpdatedAt: jose.Date(u.UpdatedAt), Email: u.Email,
 	}
 	if u.Email != "" {
 		verified := u.EmailVerified
