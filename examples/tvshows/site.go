@@ -1,0 +1,185 @@
+package tvshows
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/oidclogin"
+)
+
+// site is an application whose pages come from a server. The two that exist
+// differ in where oidclogin keeps the session, and in what their page explains.
+type site struct {
+	Options
+	page   string // template
+	cookie string // name of the session cookie
+
+	// rows finds the session in the database; nil if there is none.
+	rows func(context.Context, *guard.Principal) (*row, error)
+
+	api       *client
+	templates *template.Template
+}
+
+// newSite builds the application: this is all the routing it has.
+func newSite(s site, o oidclogin.Options) (http.Handler, error) {
+	var err error
+	if s.templates, err = template.New("").Funcs(template.FuncMap{"join": strings.Join}).ParseFS(web, "web/pages/*.html"); err != nil {
+		return nil, fmt.Errorf("tvshows: %w", err)
+	}
+	s.api = newClient(s.APIURL)
+	var login *oidclogin.Login
+	o.OnError = func(w http.ResponseWriter, r *http.Request, e *oidclogin.Error) {
+		guard.Optional(login)(s.signInFailed(e)).ServeHTTP(w, r)
+	}
+	if login, err = oidclogin.New(o); err != nil {
+		return nil, fmt.Errorf("tvshows: %w", err)
+	}
+
+	mux := http.NewServeMux()
+	mux.Handle("/auth/", login) // login, callback, logout, me
+	mux.Handle("GET /{$}", guard.Optional(login)(http.HandlerFunc(s.home)))
+	mux.Handle("GET /shows", guard.Require(login)(http.HandlerFunc(s.shows)))
+	mux.Handle("POST /shows", guard.Require(login)(http.HandlerFunc(s.add)))
+	mux.Handle("GET /shared/", http.StripPrefix("/shared", http.FileServerFS(files("shared"))))
+
+	// Cookies come along with requests that other sites make, so whoever trusts a
+	// cookie has to ask where a POST comes from.
+	sameOrigin := http.NewCrossOriginProtection().Handler(mux)
+	return protect(sameOrigin, policy{
+		form: []string{"'self'", origin(s.Issuer)}, // signing out is a form that leads on to the house
+	}), nil
+}
+
+// home shows who is signed in, if anybody is.
+func (s *site) home(w http.ResponseWriter, r *http.Request) {
+	s.render(w, r, http.StatusOK, view{})
+}
+
+// shows asks the API for the shows, on behalf of who is signed in.
+func (s *site) shows(w http.ResponseWriter, r *http.Request) {
+	s.ask(w, r, nil)
+}
+
+// add sends a new show to the API.
+func (s *site) add(w http.ResponseWriter, r *http.Request) {
+	s.ask(w, r, &Show{Title: r.PostFormValue("title"), Genre: "Yours"})
+}
+
+func (s *site) ask(w http.ResponseWriter, r *http.Request, add *Show) {
+	// AccessToken renews the token when it is about to expire, and that may
+	// change the cookie: it comes before anything is written.
+	token, err := oidclogin.AccessToken(r.Context())
+	switch {
+	case signedOut(err):
+		s.render(w, r, http.StatusUnauthorized, view{Over: true, Notice: &notice{Title: "Your sign-in has ended", Text: "The house would not renew it: you signed out elsewhere, or too much time has passed."}})
+		return
+	case err != nil:
+		s.unreachable(w, r, "The house could not be reached", err)
+		return
+	}
+	a, err := s.api.call(r.Context(), token, add)
+	switch {
+	case err != nil:
+		s.unreachable(w, r, "The API could not be reached", err)
+	case add != nil && !a.Refused():
+		http.Redirect(w, r, "/shows", http.StatusSeeOther) // so that a reload adds nothing
+	case a.Refused():
+		s.render(w, r, a.Status, view{Answer: a, Adding: add != nil})
+	default:
+		s.render(w, r, http.StatusOK, view{Answer: a})
+	}
+}
+
+func (s *site) unreachable(w http.ResponseWriter, r *http.Request, title string, err error) {
+	s.Logger.WarnContext(r.Context(), "tvshows: "+title, "error", err)
+	s.render(w, r, http.StatusBadGateway, view{Notice: &notice{Title: title, Text: "Try again in a moment; the log of this application says more."}})
+}
+
+// signInFailed explains why the house sent the browser back with nothing.
+func (s *site) signInFailed(e *oidclogin.Error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := &notice{Title: "Signing in did not work", Text: e.Description, Code: e.Code}
+		if e.Code == "login_required" {
+			n = &notice{Title: "The house does not know this browser any more", Text: "It could not renew your sign-in without asking you.", Code: e.Code}
+		}
+		s.render(w, r, e.Status, view{Notice: n})
+	})
+}
+
+// view is what a page shows.
+type view struct {
+	*site
+	Over   bool    // the session ended during this request
+	Person *person // nil when signed out
+	Notice *notice
+	Answer *answer // what the API said, if it was asked
+	Adding bool    // it was asked to add a show
+	Cookie cookie
+	Row    *row
+}
+
+type notice struct{ Title, Text, Code string }
+
+// person is who is signed in: what the ID token says.
+type person struct {
+	Name     string `json:"name"`
+	Email    string `json:"email"`
+	Subject  string `json:"-"`
+	Scopes   []string
+	AMR      []string
+	AuthTime time.Time
+	Expires  time.Time // of the session
+}
+
+// cookie describes the session cookie, without its content.
+type cookie struct {
+	Name  string
+	Bytes int
+	Parts int
+}
+
+func (s *site) render(w http.ResponseWriter, r *http.Request, status int, v view) {
+	v.site = s
+	v.Cookie = s.cookieOf(r)
+	if p, ok := guard.From(r.Context()); ok && !v.Over {
+		v.Person = &person{Subject: p.Subject, Scopes: p.Scopes, AMR: p.AMR, AuthTime: p.AuthTime, Expires: p.Expiry}
+		if err := p.DecodeClaims(v.Person); err != nil {
+			s.Logger.WarnContext(r.Context(), "tvshows: claims", "error", err)
+		}
+		if s.rows != nil {
+			var err error
+			if v.Row, err = s.rows(r.Context(), p); err != nil {
+				s.Logger.WarnContext(r.Context(), "tvshows: session row", "error", err)
+			}
+		}
+	}
+	var page bytes.Buffer
+	if err := s.templates.ExecuteTemplate(&page, s.page, v); err != nil {
+		s.Logger.ErrorContext(r.Context(), "tvshows: page", "error", err)
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store") // the page of one person
+	w.WriteHeader(status)
+	_, _ = page.WriteTo(w)
+}
+
+// cookieOf measures the session cookie, which is split in two when it is long.
+func (s *site) cookieOf(r *http.Request) cookie {
+	c := cookie{Name: s.cookie}
+	for _, found := range r.Cookies() {
+		if found.Name == s.cookie || strings.HasPrefix(found.Name, s.cookie+"_") {
+			c.Bytes += len(found.Name) + 1 + len(found.Value)
+			c.Parts++
+		}
+	}
+	return c
+}
