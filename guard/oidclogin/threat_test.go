@@ -1,6 +1,7 @@
 package oidclogin_test
 
 import (
+	"context"
 	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
@@ -607,4 +608,44 @@ func FuzzThreat_RP01_CallbackState(f *testing.F) {
 			t.Errorf("%q %q: %d", s, cookie, w.Code)
 		}
 	})
+}
+
+// carelessStore finds a record whichever application asks, for ever.
+type carelessStore struct {
+	session.Store
+	app string
+}
+
+func (s *carelessStore) Create(ctx context.Context, rec session.Record) (string, error) {
+	s.app, rec.Expires = rec.App, rec.Expires.AddDate(10, 0, 0)
+	return s.Store.Create(ctx, rec)
+}
+
+func (s *carelessStore) Find(ctx context.Context, _, token string) (session.Record, error) {
+	return s.Store.Find(ctx, s.app, token)
+}
+
+// Somebody's own Store may be careless. What decides who is signed in is checked
+// above it.
+func TestThreat_RP06_CarelessStore(t *testing.T) {
+	var store session.Store
+	a := newApp(t, false, func(o *oidclogin.Options) {
+		store = &carelessStore{Store: session.NewMemoryStoreClock(o.Clock)}
+		o.Store, o.CookieName = store, "app"
+	})
+	b := a.browser(t)
+	b.signIn()
+	other := newAppAt(t, a.issuer, a.clock, false, func(o *oidclogin.Options) {
+		o.Store, o.CookieName, o.ClientID = store, "app", "another"
+	}).browser(t)
+	c := b.cookies("app_session")[0]
+	other.setCookie(c.Name, c.Value)
+	if other.signedIn() {
+		t.Error("a session of another application is accepted")
+	}
+	a.clock.Advance(24 * time.Hour)
+	b.setCookie(c.Name, c.Value)
+	if b.signedIn() {
+		t.Error("an expired session is accepted")
+	}
 }
