@@ -102,7 +102,7 @@ func TestImportsGoDownOnly(t *testing.T) {
 // Toolkits for tests must not slip into the product.
 func TestTestHelpersStayInTests(t *testing.T) {
 	m := load(t)
-	helpers := []string{"internal/base/db/dbtest", "internal/base/db/sqlcheck", "internal/tree", "gatehousetest", "guard/guardtest", "guard/internal/testissuer"}
+	helpers := []string{"internal/base/db/dbtest", "internal/base/db/sqlcheck", "internal/tree", "gatehousetest", "internal/server/servertest", "guard/guardtest", "guard/internal/testissuer"}
 	for _, f := range m.Files {
 		if f.Test || tree.Within(f.Dir, helpers...) || tree.Within(f.Dir, "internal/mutants", "internal/bench") {
 			continue
@@ -294,7 +294,8 @@ func TestNothingHappensBeforeMain(t *testing.T) {
 // State that is nobody's is everybody's: two servers in one program, or two tests, would share it.
 func TestNoStateIsGlobal(t *testing.T) {
 	except := map[string]string{
-		"internal/base/db/dbtest/template.go": "one template database serves all tests of a process",
+		"internal/base/db/dbtest/template.go":      "one template database serves all tests of a process",
+		"internal/server/servertest/servertest.go": "likewise",
 	}
 	for _, files := range packages(t) {
 		for _, breach := range tree.Globals(files) {

@@ -52,7 +52,7 @@ func (h *House) devRoutes(forms *signin.Handler, render *page.Renderer) []route 
 			}
 			render.Render(w, r, http.StatusOK, page.InboxMail{
 				Frame: page.Frame{TenantName: h.Tenant.Settings.Name}, InboxURL: PathInbox,
-				From: h.Tenant.Settings.Name, To: e.To, Subject: e.Subject, When: e.At, Code: codeIn(e), Text: e.Text,
+				From: h.Tenant.Settings.Name, To: e.To, Subject: e.Subject, When: e.At, Code: CodeIn(e.Text), Text: e.Text,
 			})
 		})},
 	}
@@ -76,9 +76,9 @@ func preview(e mail.Entry) string {
 	return ""
 }
 
-// codeIn is the code a letter carries on a line of its own, or nothing.
-func codeIn(e mail.Entry) string {
-	for line := range strings.Lines(e.Text) {
+// CodeIn returns the code that a letter's text carries on a line of its own, or nothing.
+func CodeIn(text string) string {
+	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if len(line) == people.CodeDigits && strings.Trim(line, "0123456789") == "" {
 			return line

@@ -233,7 +233,7 @@ func (i *Instance) PostForm(t testing.TB, path, clientName string, pairs ...stri
 	for n := 0; n+1 < len(pairs); n += 2 {
 		form.Set(pairs[n], pairs[n+1])
 	}
-	resp, err := http.PostForm(i.URL+path, form)
+	resp, err := i.server.Client().PostForm(i.URL+path, form)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func (i *Instance) Refresh(t testing.TB, clientName, token string, pairs ...stri
 func (i *Instance) TokensFor(t testing.TB, email, clientName string, pairs ...string) (Tokens, *Browser) {
 	t.Helper()
 	b := i.NewBrowser(t)
-	b.SignIn(email, i.password(t, email))
+	b.SignIn(email, i.Password(t, email))
 	return i.TokensIn(t, b, clientName, pairs...), b
 }
 
@@ -288,7 +288,8 @@ func (i *Instance) TokensIn(t testing.TB, b *Browser, clientName string, pairs .
 	return tokens
 }
 
-func (i *Instance) password(t testing.TB, email string) string {
+// Password returns the password of a person of the demo, or of somebody who was added.
+func (i *Instance) Password(t testing.TB, email string) string {
 	t.Helper()
 	for _, u := range i.Content.Users {
 		if u.Email == email {

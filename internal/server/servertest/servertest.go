@@ -25,8 +25,8 @@ import (
 // masterKey is for tests alone.
 const masterKey = "kF0oXOmQ1yQ3z8yX2bqS7N1p3w5LrGq9uZc4VtEa6dI="
 
-// Start is where the clock of every test begins.
-var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+// start is where the clock of every test begins.
+func start() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 
 // Options change what is started. The zero value is a house of development over SQLite.
 type Options struct {
@@ -57,7 +57,7 @@ type Instance struct {
 func New(t testing.TB, o Options) *Instance {
 	t.Helper()
 	if o.Clock == nil {
-		o.Clock = clock.NewVirtual(start)
+		o.Clock = clock.NewVirtual(start())
 	}
 	web := httptest.NewUnstartedServer(nil)
 	origin := "http://localhost:" + web.Listener.Addr().String()[strings.LastIndexByte(web.Listener.Addr().String(), ':')+1:]
@@ -126,7 +126,7 @@ var template = sync.OnceValues(func() ([]byte, error) {
 	path := filepath.Join(dir, "template.db")
 	ctx := context.Background()
 	house, err := server.Open(ctx, server.Options{
-		Config: Config("sqlite:"+path, "http://localhost:1"), Clock: clock.NewVirtual(start), Hash: CheapHashes(), Dev: &server.Dev{},
+		Config: Config("sqlite:"+path, "http://localhost:1"), Clock: clock.NewVirtual(start()), Hash: CheapHashes(), Dev: &server.Dev{},
 	})
 	if err != nil {
 		return nil, err
