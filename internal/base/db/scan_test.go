@@ -74,21 +74,25 @@ func TestArgumentsAndColumns(t *testing.T) {
 		}
 
 		err := d.System().Write(t.Context(), func(tx *db.Tx) error {
-			_, err := tx.Exec(`INSERT INTO vals (id, n, t) VALUES (-1, $1, $2)`, int64(math.MaxInt64), "text")
+			_, err := tx.Exec(`INSERT INTO vals (id, n, t) VALUES (-2, NULL, NULL), (-1, $1, $2)`, int64(math.MaxInt64), "text")
 			return err
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for column, dest := range map[string]any{
-			"b":    new(string), // NULL
-			"ok":   new(bool),   // NULL
-			"n":    new(int32),  // too large
-			"t":    new(int64),
-			"n, t": new(int64), // two columns
+		for _, test := range []struct {
+			name, sql string
+			dest      any
+		}{
+			{"NULL", `SELECT t FROM vals WHERE id = -2`, new(string)},
+			{"NULL", `SELECT n FROM vals WHERE id = -2`, new(int64)},
+			{"NULL", `SELECT ok FROM vals WHERE id = -2`, new(bool)},
+			{"a large number", `SELECT n FROM vals WHERE id = -1`, new(int32)},
+			{"text", `SELECT t FROM vals WHERE id = -1`, new(int64)},
+			{"two columns", `SELECT n, id FROM vals WHERE id = -1`, new(int64)},
 		} {
-			if err := d.System().QueryRow(t.Context(), `SELECT `+column+` FROM vals WHERE id = -1`).Scan(dest); err == nil {
-				t.Errorf("%s was read into %T", column, dest)
+			if err := d.System().QueryRow(t.Context(), test.sql).Scan(test.dest); err == nil {
+				t.Errorf("%s was read into %T", test.name, test.dest)
 			}
 		}
 	})
