@@ -110,11 +110,14 @@ func reverse(s string) string {
 	return string(r)
 }
 
-// madeOf reports whether little is left of a password without the words of the context.
+// madeOf reports whether little is left of a password without the texts of the context and their
+// words.
 func madeOf(lower string, context []string) bool {
 	rest := lower
 	for _, text := range context {
-		for _, word := range strings.FieldsFunc(strings.ToLower(norm.NFC.String(text)), func(r rune) bool { return !letterOrDigit(r) }) {
+		text = strings.ToLower(norm.NFC.String(text))
+		words := strings.FieldsFunc(text, func(r rune) bool { return !letterOrDigit(r) })
+		for _, word := range append([]string{text}, words...) {
 			if utf8.RuneCountInString(word) >= 4 {
 				rest = strings.ReplaceAll(rest, word, "")
 			}

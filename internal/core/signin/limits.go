@@ -108,6 +108,7 @@ const (
 	selectTries = `SELECT bucket, count, expires_at FROM failures WHERE tenant_id = $1 AND bucket IN ($2, $3, $4) AND expires_at > $5`
 	selectTry   = `SELECT expires_at FROM failures WHERE tenant_id = $1 AND bucket = $2`
 	giveBackTry = `UPDATE failures SET count = count - 1 WHERE tenant_id = $1 AND bucket = $2 AND count > 0`
+	lockTries   = `UPDATE failures SET count = count WHERE tenant_id = $1 AND bucket = $2`
 	deleteTries = `DELETE FROM failures WHERE tenant_id = $1 AND bucket = $2`
 )
 
@@ -194,8 +195,17 @@ func (s *SignIn) clear(tx *db.Tx, a *people.Account, budgets []budget) error {
 
 // clearConsecutive lets an account be tried from anywhere again.
 func (s *SignIn) clearConsecutive(tx *db.Tx, userID string) error {
-	if _, err := tx.Exec(deleteTries, s.limits.consecutive("consecutive", "user\x00"+userID).bucket); err != nil {
-		return fmt.Errorf("signin: clear counters: %w", err)
+	return s.onConsecutive(tx, deleteTries, userID)
+}
+
+// lockConsecutive makes others who count on the account wait, and changes nothing.
+func (s *SignIn) lockConsecutive(tx *db.Tx, userID string) error {
+	return s.onConsecutive(tx, lockTries, userID)
+}
+
+func (s *SignIn) onConsecutive(tx *db.Tx, text, userID string) error {
+	if _, err := tx.Exec(text, s.limits.consecutive("consecutive", "user\x00"+userID).bucket); err != nil {
+		return fmt.Errorf("signin: %w", err)
 	}
 	return nil
 }

@@ -40,16 +40,16 @@ func (s *SignIn) StartReset(ctx context.Context, tn *tenant.Tenant, email string
 			return err
 		}
 		challengeID = id
-		letter, err := mail.PasswordResetCode(tn, address.Text, code, people.CodeLifetime)
-		if err != nil {
-			return err
-		}
-		send, userID := s.mail.Withhold, ""
+		to, send, userID := address.Text, s.mail.Withhold, ""
 		if account != nil {
-			userID = account.ID
+			to, userID = account.Email, account.ID
 		}
 		if able {
 			send = s.mail.Enqueue
+		}
+		letter, err := mail.PasswordResetCode(tn, to, code, people.CodeLifetime)
+		if err != nil {
+			return err
 		}
 		if err := send(tx, letter); err != nil {
 			return err
@@ -97,6 +97,10 @@ func (s *SignIn) FinishReset(ctx context.Context, tn *tenant.Tenant, a Answer, p
 	var done *people.Account
 	err = tn.DB.Write(ctx, func(tx *db.Tx) error {
 		done = nil
+		account, err := s.hold(tx, open.Target)
+		if err != nil {
+			return err
+		}
 		c, right, err := s.people.Answer(tx, people.PasswordReset, a.ChallengeID, from.Browser, a.Code)
 		if err != nil || c == nil {
 			return err
@@ -104,12 +108,8 @@ func (s *SignIn) FinishReset(ctx context.Context, tn *tenant.Tenant, a Answer, p
 		if !right {
 			return audit.Record(tx, from.origin("").Event(audit.PasswordResetFailed, "", s.now()))
 		}
-		account, err := s.people.AccountInTx(tx, c.Target)
-		if fault.Is(err, fault.NotFound) || err == nil && account.Blocked {
-			return nil // gone or blocked since the code was mailed
-		}
-		if err != nil {
-			return err
+		if account == nil || account.Blocked { // since the code was mailed
+			return nil
 		}
 		if err := s.takeOver(tx, tn, account, hash, from); err != nil {
 			return err
@@ -129,13 +129,32 @@ func (s *SignIn) FinishReset(ctx context.Context, tn *tenant.Tenant, a Answer, p
 	return s.sealDevice(tn, s.openDevice(tn, from.Device).with(done.ID, done.PasswordChangedAt)), nil
 }
 
-// takeOver sets a password for who has proven to own the account by other means. Counters come
-// before users: the order in which all verbs lock rows.
+// hold makes the verb the only one that changes the account with this canonical name, and returns
+// it, or nil if there is none. All verbs lock rows in one order, or they would wait for each other
+// in a circle: counters, users, then what belongs to a user.
+func (s *SignIn) hold(tx *db.Tx, key string) (*people.Account, error) {
+	userID := "-" // nobody's id, for as much work
+	account, err := s.people.AccountInTx(tx, key)
+	switch {
+	case err == nil:
+		userID = account.ID
+	case !fault.Is(err, fault.NotFound):
+		return nil, err
+	}
+	if err := s.lockConsecutive(tx, userID); err != nil {
+		return nil, err
+	}
+	if err := s.people.Lock(tx, userID); fault.Is(err, fault.NotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return s.people.AccountInTx(tx, key)
+}
+
+// takeOver sets a password for who has proven to own a held account by other means.
 func (s *SignIn) takeOver(tx *db.Tx, tn *tenant.Tenant, a *people.Account, hash string, from From) error {
 	if err := s.clearConsecutive(tx, a.ID); err != nil {
-		return err
-	}
-	if err := s.people.Lock(tx, a.ID); err != nil {
 		return err
 	}
 	return s.replacePassword(tx, tn, a, hash, from)
@@ -216,6 +235,12 @@ func (s *SignIn) UsePasswordLink(ctx context.Context, tn *tenant.Tenant, token, 
 	}
 	account := &people.Account{User: *user}
 	err = tn.DB.Write(ctx, func(tx *db.Tx) error {
+		if err := s.lockConsecutive(tx, account.ID); err != nil {
+			return err
+		}
+		if err := s.people.Lock(tx, account.ID); err != nil {
+			return err
+		}
 		userID, err := s.people.SpendTicket(tx, people.PasswordLink, token)
 		if err != nil {
 			return err

@@ -153,9 +153,6 @@ func (s *SignIn) FinishSignUp(ctx context.Context, tn *tenant.Tenant, a Answer, 
 		if err != nil {
 			return err
 		}
-		if err := s.people.EndChallenges(tx, people.SignUp, c.Target); err != nil {
-			return err
-		}
 		if err := s.access.DefaultPermissions(tx, account.ID); err != nil {
 			return err
 		}
