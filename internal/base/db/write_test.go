@@ -551,24 +551,29 @@ func TestThreat_DB09_ConflictIsTriedThreeTimes(t *testing.T) {
 	if err := d.System().Write(t.Context(), mark(0)); err != nil {
 		t.Fatal(err)
 	}
-	tries := 0
-	err := d.System().WriteSerializable(t.Context(), func(tx *db.Tx) error {
-		tries++
-		if err := tx.QueryRow(countMarks).Scan(new(int)); err != nil {
-			return err
+	for name, outcome := range map[string]func(error) error{
+		"told":   func(err error) error { return err },
+		"masked": func(error) error { return errors.New("another error") },
+	} {
+		tries := 0
+		err := d.System().WriteSerializable(t.Context(), func(tx *db.Tx) error {
+			tries++
+			if err := tx.QueryRow(countMarks).Scan(new(int)); err != nil {
+				return err
+			}
+			// Someone else changes what was read, each time.
+			if err := d.System().Write(t.Context(), func(tx *db.Tx) error {
+				_, err := tx.Exec(`UPDATE marks SET text = $1`, fmt.Sprint(tries))
+				return err
+			}); err != nil {
+				return err
+			}
+			_, err := tx.Exec(`UPDATE marks SET text = $1`, "mine")
+			return outcome(err)
+		})
+		if tries != 3 || !errors.Is(err, db.ErrBusy) {
+			t.Errorf("%s: %d tries, %v", name, tries, err)
 		}
-		// Someone else changes what was read, each time.
-		if err := d.System().Write(t.Context(), func(tx *db.Tx) error {
-			_, err := tx.Exec(`UPDATE marks SET text = $1`, fmt.Sprint(tries))
-			return err
-		}); err != nil {
-			return err
-		}
-		_, err := tx.Exec(`UPDATE marks SET text = $1`, "mine")
-		return err
-	})
-	if tries != 3 || !errors.Is(err, db.ErrBusy) {
-		t.Errorf("%d tries, %v", tries, err)
 	}
 }
 

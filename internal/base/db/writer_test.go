@@ -113,6 +113,17 @@ func TestThreat_DB07_FullQueueIsBusy(t *testing.T) {
 	wg.Wait()
 }
 
+func TestThreat_DB07_TooManyWaitForAConnection(t *testing.T) {
+	var p postgres
+	p.waiting.Store(maxQueue)
+	if _, err := p.acquire(t.Context()); !errors.Is(err, ErrBusy) {
+		t.Errorf("one more caller: %v", err)
+	}
+	if p.waiting.Load() != maxQueue {
+		t.Error("the one that was refused still counts")
+	}
+}
+
 func TestVerbWhoseCallerGaveUpNeverRuns(t *testing.T) {
 	w := openTestFile(t).writer
 	running, proceed := make(chan struct{}), make(chan struct{})
