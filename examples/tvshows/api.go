@@ -68,7 +68,9 @@ func NewAPI(o APIOptions) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /shows", may(readShows, l.list))
 	mux.Handle("POST /shows", may(writeShows, l.add))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, map[string]string{"status": "ok"}) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{
 			"name": "TV Shows API", "audience": o.Audience, "issuer": o.Issuer,

@@ -27,7 +27,7 @@ func NewRendered(o Options) (http.Handler, error) {
 	login.Store = store
 	login.IdleTimeout = time.Hour
 	login.AbsoluteTimeout = 12 * time.Hour
-	return newSite(site{Options: o, page: "rendered.html", cookie: login.CookieName + "_session"}, login)
+	return newSite(site{Options: o, Form: "rendered", Kind: "Server-rendered", cookie: login.CookieName + "_session"}, login)
 }
 
 // loginOptions is what the two forms with a server have in common.

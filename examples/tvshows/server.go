@@ -45,7 +45,7 @@ func newServer(o Options, db *sql.DB) (http.Handler, error) {
 	login := loginOptions(o)
 	login.CookieName = "tvshows_server"
 	login.Store = store
-	return newSite(site{Options: o, page: "server.html", cookie: login.CookieName + "_session", rows: rows{db}.of}, login)
+	return newSite(site{Options: o, Form: "server", Kind: "Custom server", cookie: login.CookieName + "_session", rows: rows{db}.of}, login)
 }
 
 // openDatabase opens or creates a SQLite file that nobody else on the machine

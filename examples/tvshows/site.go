@@ -2,6 +2,7 @@ package tvshows
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"html/template"
@@ -17,7 +18,8 @@ import (
 // differ in where oidclogin keeps the session, and in what their page explains.
 type site struct {
 	Options
-	page   string // template
+	Form   string // "rendered" or "server": its template, its icon, its colour
+	Kind   string // the same for people
 	cookie string // name of the session cookie
 
 	// rows finds the session in the database; nil if there is none.
@@ -129,13 +131,22 @@ type notice struct{ Title, Text, Code string }
 
 // person is who is signed in: what the ID token says.
 type person struct {
-	Name     string `json:"name"`
-	Email    string `json:"email"`
-	Subject  string `json:"-"`
-	Scopes   []string
-	AMR      []string
-	AuthTime time.Time
-	Expires  time.Time // of the session
+	Name, Email, Subject string
+	Scopes, AMR          []string
+	AuthTime             time.Time
+	Expires              time.Time // of the session
+}
+
+func personOf(p *guard.Principal) (*person, error) {
+	var claims struct {
+		Name  string `json:"name"`
+		Email string `json:"email"`
+	}
+	err := p.DecodeClaims(&claims)
+	return &person{
+		Name: cmp.Or(claims.Name, claims.Email, p.Subject), Email: claims.Email, Subject: p.Subject,
+		Scopes: p.Scopes, AMR: p.AMR, AuthTime: p.AuthTime, Expires: p.Expiry,
+	}, err
 }
 
 // cookie describes the session cookie, without its content.
@@ -149,19 +160,18 @@ func (s *site) render(w http.ResponseWriter, r *http.Request, status int, v view
 	v.site = s
 	v.Cookie = s.cookieOf(r)
 	if p, ok := guard.From(r.Context()); ok && !v.Over {
-		v.Person = &person{Subject: p.Subject, Scopes: p.Scopes, AMR: p.AMR, AuthTime: p.AuthTime, Expires: p.Expiry}
-		if err := p.DecodeClaims(v.Person); err != nil {
+		var err error
+		if v.Person, err = personOf(p); err != nil {
 			s.Logger.WarnContext(r.Context(), "tvshows: claims", "error", err)
 		}
 		if s.rows != nil {
-			var err error
 			if v.Row, err = s.rows(r.Context(), p); err != nil {
 				s.Logger.WarnContext(r.Context(), "tvshows: session row", "error", err)
 			}
 		}
 	}
 	var page bytes.Buffer
-	if err := s.templates.ExecuteTemplate(&page, s.page, v); err != nil {
+	if err := s.templates.ExecuteTemplate(&page, s.Form+".html", v); err != nil {
 		s.Logger.ErrorContext(r.Context(), "tvshows: page", "error", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return

@@ -1,0 +1,133 @@
+// The page around the sign-in: buttons, the table, and the story of what
+// happened. Everything about tokens is in oidc.js.
+
+import { connect, claimsOf, SignInError } from "./oidc.js";
+
+const $ = (id) => document.getElementById(id);
+const element = (name, text) => Object.assign(document.createElement(name), { textContent: text });
+
+// One step of the story; what stands in ${} is shown as a value.
+function step(parts, ...values) {
+  const li = document.createElement("li");
+  parts.forEach((part, i) => li.append(part, ...(i < values.length ? [element("code", values[i])] : [])));
+  $("steps").append(li);
+}
+
+function say(title, text, kind = "") {
+  $("result").replaceChildren(element("h3", title), element("p", text));
+  $("result").className = "result " + kind;
+}
+
+function show() {
+  const tokens = auth?.tokens;
+  document.body.dataset.state = tokens ? "in" : "out";
+  for (const part of document.querySelectorAll("[data-when]")) part.hidden = part.dataset.when !== document.body.dataset.state;
+  if (!tokens) return;
+  const { claims } = tokens;
+  $("name").textContent = claims.name ?? claims.email ?? claims.sub;
+  $("email").textContent = claims.email ?? "";
+  $("scope").textContent = tokens.scope;
+  $("id-claims").textContent = JSON.stringify(claims, null, 2);
+  $("access-claims").textContent = JSON.stringify(claimsOf(tokens.access), null, 2);
+}
+
+function countDown() {
+  const left = Math.max(0, Math.round(((auth?.tokens?.expires ?? 0) - Date.now()) / 1000));
+  $("expires").textContent = left ? `in ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : "it has; the next call renews it";
+}
+
+// Runs what a button starts: a story of its own, and no dead end if it fails.
+async function run(action) {
+  $("steps").replaceChildren();
+  for (const button of document.querySelectorAll("button")) button.disabled = true;
+  try {
+    auth ??= await connect(config);
+    await action();
+  } catch (error) {
+    if (!(error instanceof SignInError)) say("That could not be reached", `${error.message}. Is it running?`, "bad");
+    else if (error.code !== "login_required") say("The house said no", `${error.code}: ${error.message}`, "bad");
+    step`The house answered ${error.code ?? "nothing"}.`;
+  }
+  for (const button of document.querySelectorAll("button")) button.disabled = false;
+  show();
+}
+
+const storyOfTokens = () => {
+  step`The page swapped the code for tokens: ${"POST " + auth.metadata.token_endpoint} with the code_verifier that only it knew.`;
+  step`It checked the ID token: ${"iss"}, ${"aud"}, ${"exp"}, and ${"nonce"}, the one it had made up.`;
+};
+
+async function renewByFrame() {
+  step`The page opened ${"GET " + auth.metadata.authorization_endpoint} in a hidden frame, with ${"prompt=none"} and ${"response_mode=web_message"}.`;
+  await auth.renewByFrame();
+  step`The house knew this browser by its own cookie and posted a code to ${location.origin} alone. ${"state"} and ${"iss"} matched.`;
+  storyOfTokens();
+}
+
+async function renewByRefreshToken() {
+  const before = auth.tokens.refresh;
+  step`The page sent its refresh token: ${"POST " + auth.metadata.token_endpoint}, ${"grant_type=refresh_token"}.`;
+  await auth.renewByRefreshToken();
+  step`The house answered with a new access token and a ${auth.tokens.refresh === before ? "same" : "new"} refresh token. Using the old one again, later on, would end this sign-in: that is how theft is noticed.`;
+}
+
+async function call(options = {}) {
+  const token = await auth.accessToken();
+  const request = { ...options, headers: { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) } };
+  step`The page asked the API: ${`${options.method ?? "GET"} ${config.apiUrl}/shows`}, ${token ? "Authorization: Bearer …" : "without a token"}.`;
+  const response = await fetch(config.apiUrl + "/shows", request);
+  step`The API answered ${response.status}.`;
+  if (response.ok) return response.json();
+  step`Its challenge: ${response.headers.get("WWW-Authenticate")}`;
+  const problem = await response.json().catch(() => ({}));
+  const needed = problem.scope ?? "";
+  if (response.status === 401) say("401: the API wants to know who you are", "Sign in, then try again.", "bad");
+  else if (response.status === 403) say(`403: you may not do this`, `The API knows who you are, but your access token lacks ${needed}. The page asked for it; the house grants what the person is permitted, and an administrator decides that.`, "bad");
+  else say(`${response.status}: the API would not`, problem.detail ?? "", "bad");
+}
+
+async function load() {
+  const answer = await call();
+  if (!answer) return;
+  step`It had checked the token by itself: signature, ${"iss"}, ${"aud"}, ${"exp"}, and the scope ${"read:shows"}. It saw ${answer.caller.subject}, through the application ${answer.caller.client_id}.`;
+  const table = $("table").content.cloneNode(true);
+  for (const show of answer.shows) {
+    const tr = document.createElement("tr");
+    tr.append(Object.assign(element("th", show.title), { scope: "row" }), element("td", show.genre), element("td", show.year || "–"), element("td", show.seasons || "–"));
+    table.querySelector("tbody").append(tr);
+  }
+  $("result").className = "result";
+  $("result").replaceChildren(table);
+}
+
+async function add() {
+  const body = JSON.stringify({ title: $("title").value, genre: "Yours" });
+  if (!await call({ method: "POST", headers: { "Content-Type": "application/json" }, body })) return;
+  $("add").reset();
+  await load();
+}
+
+const config = await (await fetch("config.json")).json();
+$("issuer").textContent = config.issuer;
+$("client").textContent = config.clientId;
+for (const { name, url } of config.others ?? []) $("others").append(Object.assign(element("a", name), { href: url }));
+if (config.inboxUrl) Object.assign($("inbox"), { href: config.inboxUrl, hidden: false });
+
+let auth = null;
+await run(async () => {
+  if (await auth.handleReturn()) {
+    step`You came back from ${config.issuer} with a code in the address. Its ${"state"} was the one this tab had kept, and ${"iss"} named the house.`;
+    storyOfTokens();
+  } else {
+    await renewByFrame();
+  }
+});
+setInterval(countDown, 1000);
+
+$("sign-in").onclick = () => run(() => auth.signIn());
+$("sign-up").onclick = () => run(() => auth.signIn({ screen_hint: "signup" }));
+$("sign-out").onclick = () => run(() => auth.signOut());
+$("by-frame").onclick = () => run(renewByFrame);
+$("by-refresh").onclick = () => run(renewByRefreshToken);
+$("load").onclick = () => run(load);
+$("add").onsubmit = (event) => { event.preventDefault(); run(add); };
