@@ -39,6 +39,7 @@ type User struct {
 type API struct {
 	Audience    string   `json:"audience"`
 	Permissions []string `json:"permissions"`
+	URL         string   `json:"url,omitempty"` // where it answers, if it is running
 }
 
 // Client is a registered client, secret included: for a house of development alone.
@@ -115,7 +116,7 @@ type Extra struct {
 
 // Seed writes what is missing and brings the rest up to date; what a developer has added stays.
 func Seed(ctx context.Context, h *server.House, extras []Extra) (*Content, error) {
-	s := seeder{House: h, content: &Content{APIs: []API{{Audience, []string{ReadShows, WriteShows}}}}}
+	s := seeder{House: h, content: &Content{APIs: []API{{Audience: Audience, Permissions: []string{ReadShows, WriteShows}}}}}
 	for _, plan := range []func(context.Context) error{s.planClients(extras), s.planAPI, s.planPeople} {
 		if err := plan(ctx); err != nil {
 			return nil, fmt.Errorf("demo: %w", err)

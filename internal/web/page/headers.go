@@ -10,9 +10,13 @@ import (
 // setHeaders writes what every page carries. There is no
 // Cross-Origin-Opener-Policy: it would sever window.opener, by which a sign-in
 // popup answers the application that opened it.
-func setHeaders(h http.Header, s sheet, f Frame, nonce string) {
+func setHeaders(h http.Header, s sheet, f Frame, nonce string, posted bool) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
+	if s.revisit && h.Get("Set-Cookie") == "" && posted {
+		h.Set("Cache-Control", "private, no-cache")
+	} else {
+		h.Set("Cache-Control", "no-store")
+	}
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", policy(s, f, nonce))

@@ -15,6 +15,9 @@ type sheet struct {
 	focus  string            // id of the field that gets the focus when nothing is wrong
 	script string            // file in scripts/ to run inline, "" for none
 	wide   bool              // the page wants more room than a form
+	// revisit: somebody who goes back to this page after it answered a POST shall see it again, not
+	// the browser's question whether to send the form anew. Nothing on it is secret.
+	revisit bool
 
 	formAction     []string // replaces 'self' and Frame.FormAction when set
 	frameAncestors string   // the one origin that may frame the page, "" for none

@@ -20,7 +20,7 @@ func (p SignIn) sheet() sheet {
 	if p.Email != "" {
 		focus = "password"
 	}
-	return sheet{name: "signin", args: args("client", p.ClientName), focus: focus, script: "reveal"}
+	return sheet{name: "signin", revisit: true, args: args("client", p.ClientName), focus: focus, script: "reveal"}
 }
 
 // SignUp asks for an address and a password to make an account of. Posts
@@ -33,7 +33,7 @@ type SignUp struct {
 }
 
 func (p SignUp) sheet() sheet {
-	return sheet{name: "signup", args: args("client", p.ClientName, "min", count(p.MinPasswordLength)), focus: "email", script: "reveal"}
+	return sheet{name: "signup", revisit: true, args: args("client", p.ClientName, "min", count(p.MinPasswordLength)), focus: "email", script: "reveal"}
 }
 
 // CheckMail asks for the code that was mailed to finish signing up. It reads
@@ -46,7 +46,7 @@ type CheckMail struct {
 }
 
 func (p CheckMail) sheet() sheet {
-	return sheet{name: "checkmail", args: args("email", p.Email, "minutes", count(p.Minutes)), focus: "code"}
+	return sheet{name: "checkmail", revisit: true, args: args("email", p.Email, "minutes", count(p.Minutes)), focus: "code"}
 }
 
 // Forgot asks for the address to mail a reset code to. Posts ActionForgot, or
@@ -56,7 +56,7 @@ type Forgot struct {
 	Email string
 }
 
-func (p Forgot) sheet() sheet { return sheet{name: "forgot", focus: "email"} }
+func (p Forgot) sheet() sheet { return sheet{name: "forgot", revisit: true, focus: "email"} }
 
 // ForgotCode asks for the mailed code and the new password at once. It reads
 // the same whether or not the address is known (PW05). Posts ActionSetPassword
@@ -69,7 +69,7 @@ type ForgotCode struct {
 }
 
 func (p ForgotCode) sheet() sheet {
-	return sheet{name: "forgotcode", args: args("email", p.Email, "minutes", count(p.Minutes), "min", count(p.MinPasswordLength)), focus: "code", script: "reveal"}
+	return sheet{name: "forgotcode", revisit: true, args: args("email", p.Email, "minutes", count(p.Minutes), "min", count(p.MinPasswordLength)), focus: "code", script: "reveal"}
 }
 
 // SetPassword lets a person whom an administrator gave a link choose a

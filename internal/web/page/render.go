@@ -107,7 +107,7 @@ func (r *Renderer) Render(w http.ResponseWriter, req *http.Request, status int, 
 		return
 	}
 	h := w.Header()
-	setHeaders(h, s, d.Frame, d.Nonce)
+	setHeaders(h, s, d.Frame, d.Nonce, req.Method == http.MethodPost)
 	if limit, ok := p.(LimitReached); ok {
 		h.Set("Retry-After", strconv.Itoa(60*max(limit.Minutes, 1)))
 	}
