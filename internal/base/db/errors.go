@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 )
 
 // The errors a caller can act upon. All arrive wrapped; test with [errors.Is].
@@ -19,10 +22,12 @@ var (
 	ErrNoRows = sql.ErrNoRows
 	// ErrBusy says that the database cannot take the work now, and that nothing was written: the queue is full, the disk is
 	// full, the server is unreachable, a conflict outlived its retries. The answer to a client is 503.
-	ErrBusy = errors.New("the database is busy or unavailable")
+	ErrBusy error = &fault.Error{Code: fault.Busy, Message: "There is too much to do just now. Try again in a moment.", RetryAfter: 2 * time.Second,
+		Err: errors.New("the database is busy or unavailable")}
 	// ErrUnknownOutcome says that COMMIT was sent and its answer never came or means doubt: the verb may have
 	// happened or not. It must never be reported as success, nor blindly repeated.
-	ErrUnknownOutcome = errors.New("the outcome of the commit is unknown")
+	ErrUnknownOutcome error = &fault.Error{Code: fault.Busy, Message: "It is not certain whether this was done. Look before you try again.", RetryAfter: 2 * time.Second,
+		Err: errors.New("the outcome of the commit is unknown")}
 	// ErrClosed is returned by every method after [DB.Close].
 	ErrClosed = errors.New("the database is closed")
 )
