@@ -133,17 +133,22 @@ func (l *library) add(w http.ResponseWriter, r *http.Request) {
 	err := body.Decode(&s)
 	s.Title, s.Genre = strings.TrimSpace(s.Title), strings.TrimSpace(s.Genre)
 	if err != nil || s.Title == "" || len(s.Title) > maxTitle || len(s.Genre) > maxTitle || s.Year < 0 || s.Seasons < 0 {
-		http.Error(w, "a show is JSON with a title of 1 to 60 bytes; genre, year and seasons are optional", http.StatusBadRequest)
+		refuse(w, http.StatusBadRequest, "A show is JSON with a title of 1 to 60 bytes; genre, year and seasons are optional.")
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.shows) >= maxShows {
-		http.Error(w, "the library is full", http.StatusConflict)
+		refuse(w, http.StatusConflict, "The library is full until the API starts again.")
 		return
 	}
 	l.shows = append(l.shows, s)
 	writeJSON(w, http.StatusCreated, s)
+}
+
+// refuse answers as the guard does: with a problem document (RFC 9457).
+func refuse(w http.ResponseWriter, status int, detail string) {
+	writeJSON(w, status, map[string]any{"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

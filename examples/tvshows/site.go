@@ -71,6 +71,7 @@ func (s *site) shows(w http.ResponseWriter, r *http.Request) {
 
 // add sends a new show to the API.
 func (s *site) add(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	s.ask(w, r, &Show{Title: r.PostFormValue("title"), Genre: "Yours"})
 }
 
