@@ -1,0 +1,51 @@
+import { useState } from 'react';
+import { useAuth0 } from '@auth0/auth0-react';
+
+/** Calls the API with an access token, and shows what the token was. */
+export function Shows({ apiUrl }) {
+  const { getAccessTokenSilently } = useAuth0();
+  const [token, setToken] = useState(null);
+  const [answer, setAnswer] = useState(null);
+
+  // From the SDK's cache while the token is good for a while; cacheMode 'off' asks the house.
+  async function getToken(options) {
+    try {
+      const token = await getAccessTokenSilently(options);
+      setToken(claimsOf(token));
+      return token;
+    } catch (error) {
+      setToken(null);
+      setAnswer({ problem: `No token: ${error.error ?? error.message}` });
+    }
+  }
+
+  async function load() {
+    const token = await getToken();
+    if (!token) return;
+    const response = await fetch(`${apiUrl}/shows`, { headers: { Authorization: `Bearer ${token}` } });
+    const body = await response.json();
+    setAnswer(response.ok ? { shows: body.shows } : { problem: `${response.status}: ${body.detail ?? body.title}` });
+  }
+
+  return (
+    <section className="card">
+      <h2>The API</h2>
+      <p className="row">
+        <button className="primary" onClick={load}>Load the shows</button>
+        <button onClick={() => getToken({ cacheMode: 'off' })}>Renew the token</button>
+      </p>
+      {token && (
+        <dl>
+          <dt>Token</dt><dd id="token-id">{token.jti}</dd>
+          <dt>Scope</dt><dd>{token.scope}</dd>
+          <dt>Good until</dt><dd>{new Date(token.exp * 1000).toLocaleTimeString()}</dd>
+        </dl>
+      )}
+      {answer?.problem && <p className="bad" role="alert">{answer.problem}</p>}
+      {answer?.shows && <ul>{answer.shows.map(({ title, year }) => <li key={title}>{title} ({year})</li>)}</ul>}
+    </section>
+  );
+}
+
+// An access token is the API's to read; this page looks into it to show you what happens.
+const claimsOf = (jwt) => JSON.parse(atob(jwt.split('.')[1].replaceAll('-', '+').replaceAll('_', '/')));
