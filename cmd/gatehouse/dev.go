@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/base/config"
+	"github.com/gatehouse-dev/gatehouse/internal/server"
+	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
+	"github.com/gatehouse-dev/gatehouse/internal/web/page"
+)
+
+// devCommand runs a house of development: no configuration, loopback only, with people,
+// applications and an API to try.
+type devCommand struct {
+	Addr string `help:"Where to listen; loopback only. Port 0 picks a free one." default:"localhost:8080" placeholder:"HOST:PORT"`
+	Data string `help:"Folder that keeps the database and what was printed." default:".gatehouse" placeholder:"DIR" type:"path"`
+}
+
+// Run serves until it is interrupted.
+func (c *devCommand) Run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return c.run(ctx, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+}
+
+func (c *devCommand) run(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return err
+	}
+	file := filepath.Join(c.Data, "dev.json")
+	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err // what stands there must not be taken for what is running
+	}
+	listeners, port, err := listenLoopback(c.Addr)
+	if err != nil {
+		return err
+	}
+	defer closeAll(listeners)
+	issuer := fmt.Sprintf("http://localhost:%d/", port)
+	masterKey, err := devMasterKey(filepath.Join(c.Data, "master.key"))
+	if err != nil {
+		return err
+	}
+	settings := config.Default()
+	settings.Issuer = issuer
+	settings.Database.URL = config.NewSecret("sqlite:" + filepath.Join(c.Data, "gatehouse.db"))
+	settings.MasterKeys = []config.Secret{masterKey}
+	house, err := server.Open(ctx, server.Options{Config: settings, Log: log, Dev: &server.Dev{}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, house.Close()) }()
+
+	demos, err := startDemos(issuer, c.Data, log)
+	if err != nil {
+		return err
+	}
+	defer demos.close()
+	content, err := demo.Seed(ctx, house, demos.clients())
+	if err != nil {
+		return err
+	}
+	if err := demos.serve(content); err != nil {
+		return err
+	}
+	content.APIs[0].URL = demos.api.url()
+	summary := devSummary{Issuer: issuer, Inbox: issuer[:len(issuer)-1] + server.PathInbox, Demos: demos.links(), Content: *content}
+	house.Dev.Start = summary.startPage(file)
+	handler, err := house.Handler()
+	if err != nil {
+		return err
+	}
+
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var work sync.WaitGroup
+	work.Go(func() { house.Run(background) })
+	work.Go(func() {
+		if err := house.Prepare(background); err != nil && background.Err() == nil {
+			log.Error("signing keys could not be made", "error", err)
+		}
+	})
+	defer work.Wait()
+	defer stop()
+
+	if err := writeJSON(file, summary); err != nil {
+		return err
+	}
+	summary.print(out, file)
+	return serveAll(ctx, listeners, handler, log)
+}
+
+// listenLoopback listens on the same port of 127.0.0.1 and, where there is IPv6, ::1: browsers try
+// either for localhost.
+func listenLoopback(addr string) (listeners []net.Listener, port int, err error) {
+	host, portName, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, 0, fmt.Errorf("--addr %s: must be HOST:PORT, such as localhost:8080", addr)
+	}
+	switch host {
+	case "localhost", "127.0.0.1", "::1", "":
+	default:
+		return nil, 0, fmt.Errorf("--addr %s: gatehouse dev listens on loopback alone, because its passwords are printed; for anything else there is gatehouse serve", addr)
+	}
+	for range 10 {
+		four, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", portName))
+		if err != nil {
+			return nil, 0, fmt.Errorf("%w\nIs another gatehouse running? Choose another port with --addr localhost:PORT; port 0 picks one", err)
+		}
+		port = four.Addr().(*net.TCPAddr).Port
+		six, err := net.Listen("tcp6", fmt.Sprintf("[::1]:%d", port))
+		if err == nil {
+			return []net.Listener{four, six}, port, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return []net.Listener{four}, port, nil // a machine without IPv6
+		}
+		four.Close()
+		if portName != "0" {
+			return nil, 0, fmt.Errorf("%w\nChoose another port with --addr localhost:PORT; port 0 picks one", err)
+		}
+	}
+	return nil, 0, errors.New("no port is free on both 127.0.0.1 and ::1")
+}
+
+// devMasterKey reads the key that seals the data folder's secrets, making it at the first start.
+func devMasterKey(path string) (config.Secret, error) {
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		return config.NewSecret(string(raw)), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return config.Secret{}, err
+	}
+	key := make([]byte, 32)
+	rand.Read(key)
+	encoded := base64.StdEncoding.EncodeToString(key)
+	return config.NewSecret(encoded), os.WriteFile(path, []byte(encoded), 0o600)
+}
+
+// serveAll serves one handler on all listeners until ctx ends, then lets requests finish.
+func serveAll(ctx context.Context, listeners []net.Listener, handler http.Handler, log *slog.Logger) error {
+	s := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { failed <- s.Serve(l) }()
+	}
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return s.Shutdown(drain)
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
+}
+
+// devSummary is what a newcomer needs, for programs in dev.json and for people on the terminal.
+type devSummary struct {
+	Issuer string    `json:"issuer"`
+	Inbox  string    `json:"inbox"`
+	Demos  []devDemo `json:"demos"`
+	demo.Content
+}
+
+type devDemo struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+	kind string
+}
+
+func (s devSummary) startPage(file string) page.DevStart {
+	p := page.DevStart{Frame: page.Frame{TenantName: "Gatehouse"}, Issuer: s.Issuer, InboxURL: server.PathInbox, DataFile: file}
+	for _, d := range s.Demos {
+		p.Demos = append(p.Demos, page.Demo{Name: d.Name, Kind: d.kind, URL: d.URL})
+	}
+	for _, u := range s.Users {
+		p.Users = append(p.Users, page.DevUser{Email: u.Email, Password: u.Password, Note: u.Note})
+	}
+	for _, c := range s.Clients {
+		p.Clients = append(p.Clients, page.DevClient{Name: c.Name, Type: c.Type, ThirdParty: c.ThirdParty, ClientID: c.ClientID, ClientSecret: c.ClientSecret, RedirectURIs: c.RedirectURIs})
+	}
+	for _, a := range s.APIs {
+		p.APIs = append(p.APIs, page.DevAPI{Audience: a.Audience, Permissions: a.Permissions})
+	}
+	return p
+}
+
+// print writes a short summary, in colour on a terminal.
+func (s devSummary) print(out io.Writer, file string) {
+	bold, dim, reset := "", "", ""
+	if f, ok := out.(*os.File); ok && os.Getenv("NO_COLOR") == "" {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			bold, dim, reset = "\x1b[1;32m", "\x1b[2m", "\x1b[0m"
+		}
+	}
+	line := func(label, value, note string) {
+		if note != "" {
+			note = "  " + dim + note + reset
+		}
+		fmt.Fprintf(out, "  %-10s %s%s%s%s\n", label, bold, value, reset, note)
+	}
+	fmt.Fprintf(out, "\n  Gatehouse is open.\n\n")
+	line("start", s.Issuer, "everything below, in one picture")
+	line("inbox", s.Inbox, "every mail the house writes")
+	for _, d := range s.Demos {
+		line("demo", d.URL, d.Name)
+	}
+	fmt.Fprintln(out)
+	for _, u := range s.Users {
+		line("sign in", u.Email+"  "+u.Password, u.Note)
+	}
+	fmt.Fprintln(out)
+	line("issuer", s.Issuer, "the domain or issuer of your SDK")
+	for _, c := range s.Clients[:2] {
+		line("client", c.ClientID, c.Name+", "+c.Type)
+	}
+	fmt.Fprintf(out, "\n  %sAll of it, with secrets, is in %s. Press Ctrl+C to close.%s\n\n", dim, file, reset)
+}
+
+// writeJSON writes a file that only its owner can read, whole or not at all.
+func writeJSON(path string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", append(raw, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
