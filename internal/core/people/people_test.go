@@ -243,7 +243,7 @@ func wrong(code string) string {
 
 func TestThreat_MF09_FiveTriesHoweverManyAtOnce(t *testing.T) {
 	two(t, func(t *testing.T, w world) {
-		for range 5 {
+		for range 20 {
 			challenge := people.NewChallenge{Purpose: people.SignUp, Target: "ada@example.com", Browser: "browser", Payload: []byte("x")}
 			challengeID, code := w.issue(t, challenge)
 			var tried atomic.Int64
@@ -339,7 +339,7 @@ func TestThreat_MF09_ThreeLiveCodesForOneAddress(t *testing.T) {
 
 func TestThreat_EM02_CodesAndTicketsWorkOnce(t *testing.T) {
 	two(t, func(t *testing.T, w world) {
-		for range 10 {
+		for range 20 {
 			challengeID, code := w.issue(t, people.NewChallenge{Purpose: people.SignUp, Target: "ada@example.com", Browser: "b", Payload: []byte("x")})
 			var token string
 			write(t, w.tn, func(tx *db.Tx) (err error) {

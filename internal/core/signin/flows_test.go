@@ -388,6 +388,18 @@ func TestThreat_AD09_OneFirstAdministrator(t *testing.T) {
 		if _, err := w.CreateFirstAdmin(bg, w.tn, token, signin.SignUp{Email: "root@example.com", Password: "short"}, mine); !fault.Is(err, fault.Invalid) {
 			t.Errorf("with a short password: %v", err)
 		}
+		// An administrator who came another way closes this one.
+		if err := w.tn.DB.Write(bg, func(tx *db.Tx) error {
+			return fakeAccess{w.tn.ManagementAudience()}.MakeAdministrator(tx, "somebody")
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := create(w.node, token, "eve@example.com"); !fault.Is(err, fault.NotFound) {
+			t.Errorf("beside an administrator: %v", err)
+		}
+		if err := w.tn.DB.Write(bg, func(tx *db.Tx) error { return fakeAccess{}.WithdrawAll(tx, "somebody") }); err != nil {
+			t.Fatal(err)
+		}
 		var mu sync.Mutex
 		var made []*signin.Result
 		race(64, func(i int) {

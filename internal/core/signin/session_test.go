@@ -71,7 +71,7 @@ func TestThreat_BR01_NewIDAtEverySignIn(t *testing.T) {
 func TestThreat_BR01_OneSuccessorOfAnID(t *testing.T) {
 	two(t, func(t *testing.T, w *world) {
 		w.user(t, "ada@example.com")
-		for range 3 {
+		for range 20 {
 			before := w.signIn(t, "ada@example.com", signin.From{Address: home})
 			var mu sync.Mutex
 			sids, cookies := map[string]int{}, map[string]bool{}
@@ -378,6 +378,14 @@ func TestNoSessionSlipsPastAnEnding(t *testing.T) {
 			for _, end := range []func(n node, u *people.User) error{
 				func(n node, u *people.User) error { return n.Block(bg, n.tn, u.ID, audit.System()) },
 				func(n node, u *people.User) error { return n.Delete(bg, n.tn, u.ID, audit.System()) },
+				func(n node, u *people.User) error {
+					token, err := n.IssuePasswordLink(bg, n.tn, signin.Link{UserID: u.ID, URL: func(s string) string { return s }}, audit.System())
+					if err != nil {
+						return err
+					}
+					_, err = n.UsePasswordLink(bg, n.tn, token, another, signin.From{})
+					return err
+				},
 			} {
 				email := "ada" + string(rune('0'+round)) + "@example.com"
 				u := w.user(t, email)
@@ -386,7 +394,7 @@ func TestNoSessionSlipsPastAnEnding(t *testing.T) {
 				var cookies []string
 				race(32, func(i int) {
 					n := w.on(i)
-					if i == 20 {
+					if i == 8 {
 						if err := end(n, u); err != nil {
 							t.Error(err)
 						}
@@ -420,4 +428,54 @@ func TestNoSessionSlipsPastAnEnding(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What happened to the account between the comparison of the password and the commit counts.
+func TestNothingIsOpenedByAPasswordThatJustEnded(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for name, meanwhile := range map[string]func(u *people.User) error{
+			"blocked": func(u *people.User) error { return w.Block(bg, w.tn, u.ID, audit.System()) },
+			"deleted": func(u *people.User) error { return w.Delete(bg, w.tn, u.ID, audit.System()) },
+			"changed": func(u *people.User) error {
+				return w.tn.DB.Write(bg, func(tx *db.Tx) error {
+					_, err := w.people.SetPassword(tx, u.ID, "$argon2id$another")
+					return err
+				})
+			},
+		} {
+			email := name + "@example.com"
+			u := w.user(t, email)
+			r := w.signIn(t, email, signin.From{Address: home})
+			from := signin.From{Address: home, Session: r.Cookie}
+			for path, try := range map[string]func() error{
+				"sign-in": func() error { _, err := w.try(email, password, from); return err },
+				"change":  func() error { _, err := w.ChangePassword(bg, w.tn, r.Session, password, another, from); return err },
+			} {
+				steps := 1
+				if path == "change" {
+					steps = 2 // the first question is whether the sign-in is fresh
+				}
+				arm(w, steps, func() {
+					if err := meanwhile(u); err != nil && !fault.Is(err, fault.NotFound) {
+						t.Error(err)
+					}
+				})
+				if err := try(); !errors.Is(err, signin.ErrBadCredentials) && !fault.Is(err, fault.Invalid) {
+					t.Errorf("%s while the password was %s: %v", path, name, err)
+				}
+			}
+			if name != "changed" && w.alive(t, r.Cookie) {
+				t.Errorf("%s: a session lives on", name)
+			}
+		}
+	})
+}
+
+// arm has f done at the nth question for the time from now.
+func arm(w *world, n int, f func()) {
+	if n == 1 {
+		w.now.next = f
+		return
+	}
+	w.now.next = func() { arm(w, n-1, f) }
 }

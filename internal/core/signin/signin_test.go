@@ -48,10 +48,25 @@ type node struct {
 type world struct {
 	node
 	other  node
-	now    *clock.Virtual
+	now    *steppedClock
 	inbox  mail.Inbox
 	grants *fakeGrants
 	d      *db.DB
+}
+
+// steppedClock does something once, the next time somebody asks for the time: between two steps of
+// whoever asks.
+type steppedClock struct {
+	*clock.Virtual
+	next func()
+}
+
+func (c *steppedClock) Now() time.Time {
+	if f := c.next; f != nil {
+		c.next = nil
+		f()
+	}
+	return c.Virtual.Now()
 }
 
 // fakeGrants writes down what it is asked to end, in the transaction that asks.
@@ -123,7 +138,7 @@ func newWorld(t *testing.T, a, b *db.DB, options ...option) *world {
 	for _, o := range options {
 		o(&settings, &limits)
 	}
-	w := &world{now: clock.NewVirtual(noon), grants: &fakeGrants{}, d: a}
+	w := &world{now: &steppedClock{Virtual: clock.NewVirtual(noon)}, grants: &fakeGrants{}, d: a}
 	build := func(d *db.DB) (node, *mail.Outbox) {
 		tn, err := tenant.Ensure(bg, d, "one", "https://one.example.com/", settings, noon)
 		if err != nil {
