@@ -125,6 +125,9 @@ func (p *People) Open(ctx context.Context, tn *tenant.Tenant, purpose Purpose, c
 	}
 	c.Exhausted = tries >= CodeTries
 	c.Payload, err = p.Keys.Open(challengeSeal, payloadAAD(tn.ID, purpose, challengeID), sealed)
+	if errors.Is(err, seal.ErrUnknownKey) { // a master key was taken away: nobody can answer any more
+		return nil, ErrCode
+	}
 	if err != nil {
 		return nil, fmt.Errorf("people: payload of challenge %s: %w", challengeID, err)
 	}
