@@ -32,6 +32,7 @@ func (h *House) recovered(next http.Handler) http.Handler {
 				panic(cause)
 			}
 			ref := id.UUID()
+			w.Header().Set("Cache-Control", "no-store") // whatever the handler was about to say
 			h.Log.ErrorContext(r.Context(), "panic", "ref", ref, "path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
 			httpx.WriteJSON(w, http.StatusInternalServerError, map[string]string{"error": "server_error", "error_description": "Something went wrong on our side. Reference " + ref})
 		}()
@@ -111,7 +112,7 @@ func (h *House) hosted(next http.Handler) http.Handler {
 // misdirected answers a request for another host. A person who typed another name of this machine
 // into the browser is led to the issuer of a house of development.
 func (h *House) misdirected(w http.ResponseWriter, r *http.Request) {
-	if h.Dev != nil && r.Method == http.MethodGet && isLoopback(r.Host) {
+	if h.Dev != nil && r.Method == http.MethodGet && isLoopback(r.Host) && strings.HasPrefix(r.URL.RequestURI(), "/") {
 		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, r, h.Tenant.Origin()+r.URL.RequestURI(), http.StatusFound)
 		return

@@ -88,7 +88,7 @@ func machineRoutes(s *oauth.Server) []route {
 	}
 	userInfo := s.CORSPublic(getPost, http.HandlerFunc(s.UserInfo))
 	both := func(path string, handler http.HandlerFunc) route {
-		return route{path: path, methods: map[string]http.Handler{get: handler, post: handler}}
+		return route{path: path, methods: map[string]http.Handler{get: personal(handler), post: personal(handler)}}
 	}
 	return []route{
 		public(oauth.PathOpenID, discovery),
@@ -100,14 +100,16 @@ func machineRoutes(s *oauth.Server) []route {
 		registered(oauth.PathRevoke, s.Revoke),
 		registered(oauth.PathIntrospect, s.Introspect),
 		{path: oauth.PathUserInfo, methods: map[string]http.Handler{get: userInfo, post: userInfo, http.MethodOptions: userInfo}},
-		{path: oauth.PathLogout, methods: map[string]http.Handler{get: http.HandlerFunc(s.Logout)}},
+		{path: oauth.PathLogout, methods: map[string]http.Handler{get: personal(http.HandlerFunc(s.Logout))}},
 		both(oauth.PathEndSession, s.EndSession),
 	}
 }
 
 func peopleRoutes(h *signin.Handler, render *page.Renderer) []route {
 	form := func(path string, get, post http.HandlerFunc) route {
-		return route{path: path, methods: map[string]http.Handler{http.MethodGet: get, http.MethodHead: get, http.MethodPost: post}}
+		return route{path: path, methods: map[string]http.Handler{
+			http.MethodGet: personal(get), http.MethodHead: personal(get), http.MethodPost: personal(post),
+		}}
 	}
 	assets := render.Assets()
 	return []route{
@@ -120,6 +122,21 @@ func peopleRoutes(h *signin.Handler, render *page.Renderer) []route {
 		form(signin.PathFirstAdmin, h.GetFirstAdmin, h.PostFirstAdmin),
 		{path: page.AssetPrefix, prefix: true, methods: map[string]http.Handler{http.MethodGet: assets, http.MethodHead: assets}},
 	}
+}
+
+// personal is around everything whose answer depends on who is asking. A browser that fetches it
+// on the chance that somebody may want it gets nothing: no code is issued, no session ended, and
+// no cookie set before a person has really gone there.
+func personal(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Cookie")
+		if page.Speculative(r) {
+			w.Header().Set("Cache-Control", "no-store")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // table dispatches by the exact path, as it was sent: nothing is cleaned, decoded or redirected on

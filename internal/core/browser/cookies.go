@@ -98,9 +98,16 @@ func (c Cookies) ClearSession(w http.ResponseWriter) {
 	}
 }
 
+// Clear takes back every cookie of the house.
+func (c Cookies) Clear(w http.ResponseWriter) {
+	c.ClearSession(w)
+	c.set(w, identity, "", -1, http.SameSiteLaxMode)
+	c.set(w, device, "", -1, http.SameSiteLaxMode)
+}
+
 // Tampered reports whether a request carries a cookie of the house more than once: somebody
 // (another subdomain, another port) has planted one beside ours. Such a request counts as having
-// none of them.
+// none of them, and its answer takes ours back: what is left then is at least one alone.
 func (c Cookies) Tampered(r *http.Request) bool {
 	for _, name := range []string{session, silent, identity, device} {
 		if len(values(r, c.name(name))) > 1 {

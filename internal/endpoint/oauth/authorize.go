@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,7 +27,37 @@ func (s *Server) Authorize(w http.ResponseWriter, r *http.Request) {
 		s.Pages.Error(w, r, perr.Status(), perr)
 		return
 	}
+	if s.askedAgain(w, r, PathAuthorize, params) {
+		return
+	}
 	s.authorize(w, r, params)
+}
+
+// maxAskedAgain is the longest query that is put into an address.
+const maxAskedAgain = 8 << 10
+
+// askedAgain leads a POST without cookies to the same request by GET. Browsers hold our cookies
+// back when another site posts, so whoever is signed in would look like a stranger here, and be
+// given the identity of a new browser in place of the one that other tabs rely on.
+func (s *Server) askedAgain(w http.ResponseWriter, r *http.Request, path string, params url.Values) bool {
+	if r.Method != http.MethodPost || s.cookies(tenant.From(r.Context())).Identity(r) != "" {
+		return false
+	}
+	query := params.Encode()
+	if len(query) > maxAskedAgain {
+		return false
+	}
+	seeOther(w, path+"?"+query)
+	return true
+}
+
+// seeOther redirects by 303 and nothing else: a 307 would post a password on to the application.
+func seeOther(w http.ResponseWriter, target string) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Location", target)
+	w.WriteHeader(http.StatusSeeOther)
 }
 
 func authorizationParams(w http.ResponseWriter, r *http.Request) (url.Values, *oauth.Error) {
@@ -37,18 +68,28 @@ func authorizationParams(w http.ResponseWriter, r *http.Request) (url.Values, *o
 	if r.Method != http.MethodPost {
 		return params, nil
 	}
-	body, err := httpx.ReadBody(w, r, oauth.MaxBodyBytes)
-	if err != nil {
-		return nil, oauth.NewError(oauth.InvalidRequest, "The request is too large.").OnPage()
-	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, oauth.NewError(oauth.InvalidRequest, "The form is not well-formed.").OnPage()
+	form, perr := readForm(w, r)
+	if perr != nil {
+		return nil, perr.OnPage()
 	}
 	for name, values := range form { // what stands in both is seen twice, and refused
 		params[name] = append(params[name], values...)
 	}
 	return params, nil
+}
+
+// readForm reads the form of a POST that a person's browser sent.
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *oauth.Error) {
+	form, err := httpx.ReadForm(w, r, oauth.MaxBodyBytes)
+	switch {
+	case err == nil:
+		return form, nil
+	case errors.Is(err, httpx.ErrMediaType):
+		return nil, oauth.NewError(oauth.InvalidRequest, "The request is no form.").WithCause(oauth.ErrMediaType)
+	case errors.Is(err, httpx.ErrTooLarge):
+		return nil, oauth.NewError(oauth.InvalidRequest, "The request is too large.").WithCause(oauth.ErrTooLarge)
+	}
+	return nil, oauth.NewError(oauth.InvalidRequest, "The form is not well-formed.").WithCause(err)
 }
 
 // authorize is the way of an authorization request: whom to answer first, then what was asked, then
@@ -78,9 +119,9 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, params url.Va
 	}
 	var found *signin.Session
 	if req.Prompt.None {
-		found, err = s.silentSession(ctx, tn, r)
+		found, err = s.silentSession(ctx, tn, w, r)
 	} else {
-		found, err = s.session(ctx, tn, r)
+		found, err = s.session(ctx, tn, w, r)
 	}
 	if err != nil {
 		s.respondError(w, r, client, req, err)
@@ -108,14 +149,25 @@ func (s *Server) returnAddress(ctx context.Context, tn *tenant.Tenant, req *oaut
 		return nil, oauth.NewError(oauth.InvalidRequest, "redirect_uri is not registered for this client.").
 			WithHint("It is compared byte for byte. Add exactly the address the application sends to the client's callbacks.").OnPage()
 	}
-	if req.ResponseMode == oauth.ResponseModeWebMessage {
-		origin, ok := oauth.Origin(redirectURI(client, req))
-		if !ok || !slices.Contains(client.WebOrigins, origin) {
-			return nil, oauth.NewError(oauth.InvalidRequest, "The application's origin is not allowed to receive messages.").
-				WithHint("Add the origin of redirect_uri to the client's web_origins.").OnPage()
-		}
+	if err := checkReceiver(client, req); err != nil {
+		return nil, err
 	}
 	return client, nil
+}
+
+// checkReceiver: a form and a message go to a web origin, and a message to one that the client
+// registered for it.
+func checkReceiver(client *apps.Client, req *oauth.AuthorizationRequest) error {
+	origin, ok := oauth.Origin(redirectURI(client, req))
+	switch {
+	case req.ResponseMode == oauth.ResponseModeFormPost && !ok:
+		return oauth.NewError(oauth.InvalidRequest, "This redirect_uri can not receive a form.").
+			WithHint("form_post needs an http or https redirect_uri. Use response_mode=query.").OnPage()
+	case req.ResponseMode == oauth.ResponseModeWebMessage && !(ok && client.HasWebOrigin(origin)):
+		return oauth.NewError(oauth.InvalidRequest, "The application's origin is not allowed to receive messages.").
+			WithHint("Add the origin of redirect_uri to the client's web_origins.").OnPage()
+	}
+	return nil
 }
 
 // redirectURI is where the answer goes: what the request says, or the client's default.
@@ -192,7 +244,10 @@ const acrOfPassword = signin.ACRPassword
 // checkACR refuses a request that can not do without an authentication context nobody can reach
 // here (OpenID Connect Core section 5.5.1.1). What is merely preferred is left unmet.
 func (s *Server) checkACR(req *oauth.AuthorizationRequest) error {
-	essential := essentialACR(req.Claims)
+	essential, err := essentialACR(req.Claims)
+	if err != nil {
+		return oauth.NewError(oauth.InvalidRequest, "claims demands an acr in a form that is not understood.").WithCause(err)
+	}
 	if len(essential) > 0 && !slices.Contains(essential, acrOfPassword) {
 		return oauth.NewError(oauth.UnmetAuthenticationRequirements, "The demanded authentication context can not be reached.")
 	}
@@ -242,7 +297,9 @@ type facts struct {
 func next(f facts) (step, browser.Reason) {
 	req := f.flow.Request
 	switch {
-	case f.session == nil && (req.Prompt.Create || req.ScreenHint == "signup"):
+	case f.session == nil && req.ScreenHint == "signup":
+		return stepSignIn, browser.CreateAccount
+	case req.Prompt.Create && (f.session == nil || !f.session.AuthTime.After(f.flow.StartedAt)):
 		return stepSignIn, browser.CreateAccount
 	case f.session == nil:
 		return stepSignIn, browser.NotSignedIn
@@ -284,7 +341,7 @@ func (s *Server) ContinueAs(w http.ResponseWriter, r *http.Request, f browser.Fl
 // page did not name is not allowed by it.
 func (s *Server) Consented(w http.ResponseWriter, r *http.Request, f browser.Flow, found *signin.Session) {
 	ctx, tn := r.Context(), tenant.From(r.Context())
-	client, err := s.Apps.Client(ctx, tn, f.Request.ClientID)
+	client, err := s.stillAllowed(ctx, tn, f.Request)
 	if err != nil || len(f.Shown) == 0 || found == nil {
 		s.resume(w, r, f, found, progress{}) // out of order: show what is due
 		return
@@ -299,7 +356,7 @@ func (s *Server) Consented(w http.ResponseWriter, r *http.Request, f browser.Flo
 
 // Denied ends a flow that the person does not want.
 func (s *Server) Denied(w http.ResponseWriter, r *http.Request, f browser.Flow) {
-	client, err := s.Apps.Client(r.Context(), tenant.From(r.Context()), f.Request.ClientID)
+	client, err := s.stillAllowed(r.Context(), tenant.From(r.Context()), f.Request)
 	if err != nil {
 		e := oauth.AsError(err)
 		s.Pages.Error(w, r, e.Status(), e)
@@ -410,9 +467,9 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, f browser.Flow, c
 		ClientID: client.ClientID, UserID: found.UserID, Scope: req.Scope, Audience: req.Audience,
 		Auth: grants.Authentication{SID: found.SID, Time: found.AuthTime, AMR: found.AMR, ACR: found.ACR},
 	}
-	if req.ResponseType.HasCode() {
+	if req.ResponseType.HasCode() || found.NeedsTouch(s.now()) {
 		err := tn.DB.Write(ctx, func(tx *db.Tx) (err error) {
-			if err := s.SignIn.Touch(tx, found); err != nil {
+			if err := s.SignIn.Touch(tx, found); err != nil || !req.ResponseType.HasCode() {
 				return err
 			}
 			answer.Code, err = s.Grants.IssueCode(tx, grants.Code{
@@ -420,6 +477,10 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, f browser.Flow, c
 			})
 			return err
 		})
+		if errors.Is(err, grants.ErrSessionEnded) { // signed out in another tab at this moment
+			s.proceed(w, r, f, client, nil, progress{})
+			return
+		}
 		if err != nil {
 			s.respondError(w, r, client, req, err)
 			return

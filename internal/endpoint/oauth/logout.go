@@ -6,7 +6,6 @@ import (
 	"net/url"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
-	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/browser"
 	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
@@ -65,7 +64,14 @@ func (s *Server) EndSession(w http.ResponseWriter, r *http.Request) {
 		s.logoutError(w, r, err)
 		return
 	}
+	if s.askedAgain(w, r, PathEndSession, q) {
+		return
+	}
 	l := logout{state: q.Get("state")}
+	if len(l.state) > maxLogoutState {
+		s.logoutError(w, r, oauth.NewError(oauth.InvalidRequest, "state is too long."))
+		return
+	}
 	clientID := q.Get("client_id")
 	if q.Get("id_token_hint") != "" {
 		hint, err := s.verifyHint(ctx, tn, q.Get("id_token_hint"), clientID)
@@ -92,24 +98,23 @@ func (s *Server) EndSession(w http.ResponseWriter, r *http.Request) {
 	s.logout(w, r, l)
 }
 
+// maxLogoutState bounds the state of a logout, as that of an authorization request is.
+const maxLogoutState = 2 << 10
+
 func logoutParams(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.Method != http.MethodPost {
 		return r.URL.Query(), nil
 	}
-	body, err := httpx.ReadBody(w, r, oauth.MaxBodyBytes)
-	if err != nil {
-		return nil, oauth.NewError(oauth.InvalidRequest, "The request is too large.").WithCause(oauth.ErrTooLarge)
-	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, oauth.NewError(oauth.InvalidRequest, "The form is not well-formed.")
+	form, perr := readForm(w, r)
+	if perr != nil {
+		return nil, perr
 	}
 	return form, nil
 }
 
 func (s *Server) clientForLogout(ctx context.Context, tn *tenant.Tenant, clientID string) (*apps.Client, error) {
 	client, err := s.Apps.Client(ctx, tn, clientID)
-	if fault.Is(err, fault.NotFound) {
+	if fault.Is(err, fault.NotFound) || err == nil && client.Disabled {
 		return nil, oauth.NewError(oauth.InvalidRequest, "The client is not known here.")
 	}
 	return client, err
@@ -119,12 +124,15 @@ func (s *Server) clientForLogout(ctx context.Context, tn *tenant.Tenant, clientI
 // nothing at all for a request that no person navigated to.
 func (s *Server) logout(w http.ResponseWriter, r *http.Request, l logout) {
 	ctx, tn := r.Context(), tenant.From(r.Context())
-	found, err := s.session(ctx, tn, r)
+	found, err := s.session(ctx, tn, w, r)
 	if err != nil {
 		s.logoutError(w, r, err)
 		return
 	}
-	target := oauth.AppendState(l.returnTo, l.state)
+	target := l.returnTo
+	if target != "" {
+		target = oauth.AppendState(target, l.state)
+	}
 	switch {
 	case found == nil && l.hint != nil && l.hint.SessionID != "" && navigated(r):
 		// The browser sent no cookie, but the application knows which session it means.
@@ -134,7 +142,9 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, l logout) {
 		}
 		s.signedOut(w, r, target)
 	case found == nil:
-		s.signedOut(w, r, target)
+		// There is no session to end. A browser that another site made ask may still hold the
+		// cookie of one and not have sent it, so nothing is cleared.
+		s.goOn(w, r, target)
 	case !navigated(r) || !l.mayEnd(found):
 		f := browser.Flow{StartedAt: s.now(), Logout: &browser.Logout{ClientID: clientID(l.client), ReturnTo: target}}
 		s.Pages.ConfirmSignOut(w, r, f, l.client, found)
@@ -166,7 +176,7 @@ func (s *Server) SignOutConfirmed(w http.ResponseWriter, r *http.Request, f brow
 		client, target = f.Logout.ClientID, f.Logout.ReturnTo
 	}
 	if found == nil {
-		s.signedOut(w, r, target)
+		s.goOn(w, r, target)
 		return
 	}
 	s.endSession(w, r, found, client, target)
@@ -181,16 +191,19 @@ func (s *Server) endSession(w http.ResponseWriter, r *http.Request, found *signi
 	s.signedOut(w, r, target)
 }
 
-// signedOut clears the cookies and goes where the application wants, if that was allowed.
+// signedOut clears the cookies of a session that has ended and goes on.
 func (s *Server) signedOut(w http.ResponseWriter, r *http.Request, target string) {
-	browser.CookiesOf(tenant.From(r.Context()), s.now()).ClearSession(w)
+	s.cookies(tenant.From(r.Context())).ClearSession(w)
+	s.goOn(w, r, target)
+}
+
+// goOn leads to where the application wants, if that was allowed.
+func (s *Server) goOn(w http.ResponseWriter, r *http.Request, target string) {
 	if target == "" {
 		s.Pages.SignedOut(w, r)
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Location", target)
-	w.WriteHeader(http.StatusSeeOther)
+	seeOther(w, target)
 }
 
 func (s *Server) logoutError(w http.ResponseWriter, r *http.Request, err error) {
@@ -199,7 +212,7 @@ func (s *Server) logoutError(w http.ResponseWriter, r *http.Request, err error) 
 }
 
 func (s *Server) from(r *http.Request, clientID string) signin.From {
-	return browser.CookiesOf(tenant.From(r.Context()), s.now()).From(r, clientID)
+	return s.cookies(tenant.From(r.Context())).From(r, clientID)
 }
 
 func clientID(c *apps.Client) string {

@@ -66,24 +66,28 @@ type Pages interface {
 }
 
 // session returns the session a request belongs to, or nil for a stranger. A request that carries
-// a cookie of ours twice counts as a stranger's.
-func (s *Server) session(ctx context.Context, tn *tenant.Tenant, r *http.Request) (*signin.Session, error) {
-	cookies := browser.CookiesOf(tn, s.Clock.Now())
+// a cookie of ours twice counts as a stranger's, and the cookies are taken back.
+func (s *Server) session(ctx context.Context, tn *tenant.Tenant, w http.ResponseWriter, r *http.Request) (*signin.Session, error) {
+	cookies := s.cookies(tn)
 	if cookies.Tampered(r) {
+		cookies.Clear(w)
 		return nil, nil
 	}
 	return orNone(s.SignIn.Lookup(ctx, tn, cookies.Session(r)))
 }
 
-// silentSession is session for prompt=none, where the silent cookie serves too.
-func (s *Server) silentSession(ctx context.Context, tn *tenant.Tenant, r *http.Request) (*signin.Session, error) {
-	found, err := s.session(ctx, tn, r)
-	cookies := browser.CookiesOf(tn, s.Clock.Now())
-	if found != nil || err != nil || cookies.Tampered(r) {
+// silentSession is session for GET /authorize with prompt=none, where the silent cookie serves
+// too. Browsers send that one from any site, so it opens nothing else.
+func (s *Server) silentSession(ctx context.Context, tn *tenant.Tenant, w http.ResponseWriter, r *http.Request) (*signin.Session, error) {
+	found, err := s.session(ctx, tn, w, r)
+	cookies := s.cookies(tn)
+	if found != nil || err != nil || cookies.Tampered(r) || r.Method != http.MethodGet {
 		return found, err
 	}
 	return orNone(s.SignIn.LookupSilent(ctx, tn, cookies.Silent(r)))
 }
+
+func (s *Server) cookies(tn *tenant.Tenant) browser.Cookies { return browser.CookiesOf(tn, s.now()) }
 
 // orNone makes nothing of a session that is not there.
 func orNone(found *signin.Session, err error) (*signin.Session, error) {

@@ -1,8 +1,10 @@
 package oauth
 
 import (
+	"errors"
 	"net/http"
 
+	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
@@ -13,8 +15,6 @@ import (
 // been matched before.
 func (s *Server) respond(w http.ResponseWriter, r *http.Request, client *apps.Client, req *oauth.AuthorizationRequest, a oauth.AuthorizationResponse) {
 	target := redirectURI(client, req)
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
 	switch req.ResponseMode {
 	case oauth.ResponseModeFormPost:
 		s.Pages.FormPost(w, r, client, target, a.Parameters())
@@ -22,9 +22,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, client *apps.Cl
 		origin, _ := oauth.Origin(target)
 		s.Pages.WebMessage(w, r, origin, a.Parameters())
 	default:
-		// 303 and nothing else: a 307 would post the password on to the application.
-		w.Header().Set("Location", oauth.ResponseURL(target, a))
-		w.WriteHeader(http.StatusSeeOther)
+		seeOther(w, oauth.ResponseURL(target, a))
 	}
 }
 
@@ -41,10 +39,11 @@ func (s *Server) respondError(w http.ResponseWriter, r *http.Request, client *ap
 
 // protocolError turns any error into the protocol's vocabulary, and logs those that are ours.
 func (s *Server) protocolError(r *http.Request, err error) *oauth.Error {
-	switch fault.CodeOf(err) {
-	case fault.Busy:
+	switch {
+	case unavailable(err):
+		s.Log.WarnContext(r.Context(), "request refused", "path", r.URL.Path, "error", err)
 		return oauth.NewError(oauth.TemporarilyUnavailable, "Too much to do. Try again in a moment.").WithCause(err)
-	case fault.Limited:
+	case fault.Is(err, fault.Limited):
 		return oauth.NewError(oauth.TooManyRequests, "Too many attempts. Try again later.").WithCause(err)
 	}
 	e := oauth.AsError(err)
@@ -52,4 +51,11 @@ func (s *Server) protocolError(r *http.Request, err error) *oauth.Error {
 		s.Log.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err)
 	}
 	return e
+}
+
+// unavailable reports whether the house can not answer now: overload, a database that is away, or a
+// commit of which nobody knows whether it happened. None of them is ever told as success, nor as a
+// mistake of the client.
+func unavailable(err error) bool {
+	return fault.Is(err, fault.Busy) || errors.Is(err, db.ErrBusy) || errors.Is(err, db.ErrUnknownOutcome)
 }

@@ -15,7 +15,7 @@ import (
 
 // GetSignIn is the sign-in page by itself: a bookmark, or the way in without an application.
 func (h *Handler) GetSignIn(w http.ResponseWriter, r *http.Request) {
-	session, err := h.session(r)
+	session, err := h.session(w, r)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -75,6 +75,7 @@ func (h *Handler) postSignIn(w http.ResponseWriter, r *http.Request, in form, ac
 	case page.ActionForgot:
 		h.showForgot(w, r, http.StatusOK, in, email)
 	case page.ActionSwitch:
+		in.flow.Shown, in.flow.SID = nil, ""
 		h.showSignIn(w, r, http.StatusOK, in.flow, client, "", "")
 	case page.ActionContinue, page.ActionRestart:
 		h.due(w, r, in)
@@ -85,6 +86,10 @@ func (h *Handler) postSignIn(w http.ResponseWriter, r *http.Request, in form, ac
 		}
 		h.Authorization.SignOutConfirmed(w, r, browser.Flow{}, in.session)
 	default:
+		if !in.values.Has(page.FieldEmail) && !in.values.Has(page.FieldPassword) { // the way here from another page
+			h.showSignIn(w, r, http.StatusOK, in.flow, client, "", "")
+			return
+		}
 		h.signIn(w, r, in, email)
 	}
 }
@@ -125,6 +130,8 @@ func (h *Handler) postSignUp(w http.ResponseWriter, r *http.Request, in form, ac
 	switch action {
 	case page.ActionSignIn:
 		h.showSignIn(w, r, http.StatusOK, in.flow, h.client(r, in.flow), in.get(page.FieldEmail), "")
+	case page.ActionForgot:
+		h.showForgot(w, r, http.StatusOK, in, in.get(page.FieldEmail))
 	case page.ActionVerify:
 		h.finishSignUp(w, r, in)
 	case page.ActionResend:
@@ -199,6 +206,10 @@ func (h *Handler) postForgot(w http.ResponseWriter, r *http.Request, in form, ac
 		challenge, err := h.SignIn.ResendReset(r.Context(), tenant.From(r.Context()), in.flow.Challenge, h.from(r, in.flow))
 		h.resetMailed(w, r, in, challenge, err, page.NoticeCodeResent)
 	default:
+		if !in.values.Has(page.FieldEmail) { // the way here from another page
+			h.showForgot(w, r, http.StatusOK, in, in.flow.Email)
+			return
+		}
 		email := in.get(page.FieldEmail)
 		challenge, err := h.SignIn.StartReset(r.Context(), tenant.From(r.Context()), email, h.from(r, in.flow))
 		in.flow.Email = email

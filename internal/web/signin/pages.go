@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
@@ -32,6 +33,9 @@ func (h *Handler) frame(w http.ResponseWriter, r *http.Request, post string, f b
 	}
 	if f.Request != nil && f.Request.RedirectURI != "" {
 		frame.FormAction = append(frame.FormAction, f.Request.RedirectURI)
+	}
+	if f.Logout != nil && f.Logout.ReturnTo != "" {
+		frame.FormAction = append(frame.FormAction, f.Logout.ReturnTo)
 	}
 	return frame
 }
@@ -106,7 +110,7 @@ func (h *Handler) showSignUp(w http.ResponseWriter, r *http.Request, status int,
 func (h *Handler) ConsentPage(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, api *apps.API, s *signin.Session) {
 	f.SID = s.SID
 	p := page.Consent{Frame: h.frame(w, r, PathConsent, f, c), ClientName: c.Name, ThirdParty: c.ThirdParty, Email: s.Email}
-	if origin, ok := oauth.Origin(f.Request.RedirectURI); ok {
+	if origin, ok := oauth.Origin(cmp.Or(f.Request.RedirectURI, c.DefaultRedirectURI)); ok {
 		p.ClientHost = hostOf(origin)
 	}
 	for _, scope := range f.Shown {

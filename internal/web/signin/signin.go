@@ -95,11 +95,11 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) (form, bool) {
 		return form{}, false
 	}
 	if cookies.Tampered(r) {
-		cookies.ClearSession(w)
+		cookies.Clear(w)
 		h.Error(w, r, http.StatusBadRequest, badRequest("A cookie of this site came twice."))
 		return form{}, false
 	}
-	session, err := h.session(r)
+	session, err := h.session(w, r)
 	if err != nil {
 		h.fail(w, r, err)
 		return form{}, false
@@ -123,18 +123,9 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) (form, bool) {
 }
 
 func (h *Handler) read(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
-	if t := r.Header.Get("Content-Type"); t != "application/x-www-form-urlencoded" && t != "application/x-www-form-urlencoded; charset=utf-8" && t != "application/x-www-form-urlencoded;charset=UTF-8" {
-		h.Error(w, r, http.StatusUnsupportedMediaType, badRequest("The form is of another content type."))
-		return nil, false
-	}
-	body, err := httpx.ReadBody(w, r, maxForm)
+	values, err := httpx.ReadForm(w, r, maxForm)
 	if err != nil {
-		h.Error(w, r, http.StatusRequestEntityTooLarge, badRequest("The form is too large."))
-		return nil, false
-	}
-	values, err := url.ParseQuery(string(body))
-	if err != nil {
-		h.Error(w, r, http.StatusBadRequest, badRequest("The form is not well-formed."))
+		h.Error(w, r, httpx.FormStatus(err), badRequest("The form is too large, of another content type, or not well-formed."))
 		return nil, false
 	}
 	return values, true
@@ -155,11 +146,13 @@ func sameOrigin(tn *tenant.Tenant, r *http.Request) bool {
 	}
 }
 
-// session returns the session of a request, or nil for a stranger.
-func (h *Handler) session(r *http.Request) (*signin.Session, error) {
+// session returns the session of a request, or nil for a stranger. A request that carries a cookie
+// of ours twice counts as a stranger's, and the cookies are taken back.
+func (h *Handler) session(w http.ResponseWriter, r *http.Request) (*signin.Session, error) {
 	tn := tenant.From(r.Context())
 	cookies := browser.CookiesOf(tn, h.Clock.Now())
 	if cookies.Tampered(r) {
+		cookies.Clear(w)
 		return nil, nil
 	}
 	found, err := h.SignIn.Lookup(r.Context(), tn, cookies.Session(r))
