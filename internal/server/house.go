@@ -130,16 +130,15 @@ func (h *House) wire() {
 		Clock: h.Clock, Keys: h.Seal, People: h.People, Grants: h.Grants, Access: h.Access, Mail: h.Outbox,
 	})
 	h.watcher = feed.NewWatcher(h.DB)
-	h.watcher.Subscribe(feed.Configuration, func(tenantID string, _ int64) {
+	h.watcher.Subscribe(feed.Configuration, func(_ context.Context, tenantID string) error {
 		h.Apps.Forget(tenantID)
 		h.Keys.Forget(tenantID)
+		return nil
 	})
-	h.watcher.Subscribe(feed.Revocation, func(tenantID string, _ int64) {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	h.watcher.Subscribe(feed.Revocation, func(ctx context.Context, tenantID string) error {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		if err := h.Grants.CatchUp(ctx, h.DB.Tenant(tenantID)); err != nil {
-			h.Log.Error("rules could not be read", "tenant", tenantID, "error", err)
-		}
+		return h.Grants.CatchUp(ctx, h.DB.Tenant(tenantID))
 	})
 }
 

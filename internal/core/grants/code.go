@@ -32,15 +32,29 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, $17)`
 	spendCode = `UPDATE codes SET spent_at = $3, keep_until = $4 WHERE tenant_id = $1 AND code_hash = $2 AND spent_at = 0
 		RETURNING gid, client_id, user_id, sid, redirect_uri, code_challenge, nonce, scope, audience, auth_time, amr, acr, expires_at`
-	selectSpentCode     = `SELECT gid, client_id, user_id FROM codes WHERE tenant_id = $1 AND code_hash = $2`
+	selectSpentCode = `SELECT gid, client_id, user_id FROM codes WHERE tenant_id = $1 AND code_hash = $2`
+	// A no-op that keeps the session from ending until the code is there to be burnt with it.
+	holdSession         = `UPDATE sessions SET state = state WHERE tenant_id = $1 AND sid = $2 AND user_id = $3`
+	keepCode            = `UPDATE codes SET keep_until = $3 WHERE tenant_id = $1 AND code_hash = $2`
 	systemDeleteOldCode = `DELETE FROM codes WHERE (tenant_id, code_hash) IN (SELECT tenant_id, code_hash FROM codes WHERE keep_until < $1 LIMIT $2)`
 )
 
-// IssueCode stores a new code inside tx and returns it. c.GID is given here.
+// ErrSessionEnded is returned when a code is asked for in a session that has ended meanwhile.
+var ErrSessionEnded = errors.New("grants: the session has ended")
+
+// IssueCode stores a new code inside tx and returns it, or fails with ErrSessionEnded. c.GID is
+// given here.
 func (g *Grants) IssueCode(tx *db.Tx, c Code) (string, error) {
 	code, now := id.Secret(), g.clock.Now()
 	expires := now.Add(CodeLifetime)
-	_, err := tx.Exec(insertCode, id.Hash(code), id.UUID(), c.ClientID, c.UserID, c.Auth.SID, c.RedirectURI, c.CodeChallenge, c.Nonce,
+	n, err := tx.Exec(holdSession, c.Auth.SID, c.UserID)
+	if err != nil {
+		return "", fmt.Errorf("grants: hold session: %w", err)
+	}
+	if n == 0 {
+		return "", ErrSessionEnded
+	}
+	_, err = tx.Exec(insertCode, id.Hash(code), id.UUID(), c.ClientID, c.UserID, c.Auth.SID, c.RedirectURI, c.CodeChallenge, c.Nonce,
 		c.Scope.String(), c.Audience, db.Micros(c.Auth.Time), joinAMR(c.Auth.AMR), c.Auth.ACR,
 		db.Micros(now), db.Micros(expires), db.Micros(expires.Add(longestAccessToken)))
 	if err != nil {
@@ -100,9 +114,15 @@ func (g *Grants) Redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*
 		if r.Family == nil {
 			return nil
 		}
-		if f := r.Family(c); f != nil {
-			out.RefreshToken, err = g.startFamily(tx, c.Terms, *f, now)
+		f := r.Family(c)
+		if f == nil {
+			return nil
 		}
+		if out.RefreshToken, err = g.startFamily(tx, c.Terms, *f, now); err != nil {
+			return err
+		}
+		// For as long as the family can live, a replay of the code must find it.
+		_, err = tx.Exec(keepCode, id.Hash(r.Code), db.Micros(now.Add(f.Policy.Lifetime+longestAccessToken)))
 		return err
 	})
 	if err != nil {
@@ -122,7 +142,8 @@ func (g *Grants) spend(tx *db.Tx, hash []byte, now time.Time) (Code, error) {
 	return c, err
 }
 
-// replayed takes back what came of a code that was spent before.
+// replayed takes back what came of a code that was spent before. Once is enough: whoever goes on
+// replaying a code writes nothing.
 func (g *Grants) replayed(tx *db.Tx, hash []byte, now time.Time) error {
 	var gid, clientID, userID string
 	err := tx.QueryRow(selectSpentCode, hash).Scan(&gid, &clientID, &userID)
@@ -131,6 +152,9 @@ func (g *Grants) replayed(tx *db.Tx, hash []byte, now time.Time) error {
 	}
 	if err != nil {
 		return fmt.Errorf("grants: read spent code: %w", err)
+	}
+	if dead, _ := g.rules.matches(tx.TenantID(), "", gid, ""); dead {
+		return nil
 	}
 	if err := audit.Record(tx, audit.Event{Type: audit.CodeReplayed, At: now, Actor: clientID, UserID: userID, ClientID: clientID,
 		Detail: map[string]any{"gid": gid}}); err != nil {

@@ -52,13 +52,16 @@ func (g *Grants) Consent(ctx context.Context, tn *tenant.Tenant, userID, clientI
 	})
 }
 
-// WithdrawConsent forgets, inside tx, what a user allowed a client. The caller revokes what came
-// of it.
+// WithdrawConsent forgets, inside tx, what a user allowed a client, and ends what came of it.
 func (g *Grants) WithdrawConsent(tx *db.Tx, userID, clientID string) error {
 	if _, err := tx.Exec(deleteConsents, userID, clientID); err != nil {
 		return fmt.Errorf("grants: withdraw consent: %w", err)
 	}
-	return nil
+	err := g.endAll(tx, "consent withdrawn", burnCodesOfConsent, revokeFamiliesOfConsent, insertRulesOfConsent, userID, clientID)
+	if err != nil {
+		return err
+	}
+	return audit.Record(tx, audit.Event{Type: audit.ConsentWithdrawn, At: g.clock.Now(), Actor: userID, UserID: userID, ClientID: clientID})
 }
 
 // ForgetClient forgets, inside tx, every consent to a client that is to be deleted, and ends what

@@ -62,7 +62,6 @@ const (
 		FROM families WHERE tenant_id = $1 AND fid = $2`
 	rotateFamily = `UPDATE families SET generation = generation + 1, reached_at = $4, key_id = $5, idle_expires_at = $6
 		WHERE tenant_id = $1 AND fid = $2 AND generation = $3 AND revoked_at = 0 AND idle_expires_at > $4 AND expires_at > $4`
-	revokeReusedFamily    = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND fid = $2 AND revoked_at = 0`
 	systemDeleteOldFamily = `DELETE FROM families WHERE (tenant_id, fid) IN (SELECT tenant_id, fid FROM families WHERE expires_at < $1 LIMIT $2)`
 )
 
@@ -236,16 +235,15 @@ func (g *Grants) rotate(ctx context.Context, tn *tenant.Tenant, f *Family, polic
 
 func (g *Grants) revokeReused(ctx context.Context, tn *tenant.Tenant, f *Family, p Presented) error {
 	err := tn.DB.Write(ctx, func(tx *db.Tx) error {
-		now := g.clock.Now()
-		n, err := tx.Exec(revokeReusedFamily, f.FID, db.Micros(now), "refresh token reused")
-		if err != nil || n == 0 {
+		n, families, err := g.revokeFamilies(tx, f.GID, "refresh token reused")
+		if err != nil || families == 0 {
+			return err // somebody else was faster, and wrote it down
+		}
+		if err := g.addRule(tx, n, RuleGrant, f.GID); err != nil {
 			return err
 		}
-		if err := audit.Record(tx, audit.Event{Type: audit.RefreshTokenReused, At: now, Actor: f.ClientID, UserID: f.UserID, ClientID: f.ClientID,
-			Detail: map[string]any{"gid": f.GID, "presented": p.Generation, "current": f.Generation}}); err != nil {
-			return err
-		}
-		return g.RevokeGrant(tx, f.GID, "refresh token reused")
+		return audit.Record(tx, audit.Event{Type: audit.RefreshTokenReused, At: g.clock.Now(), Actor: f.ClientID, UserID: f.UserID, ClientID: f.ClientID,
+			Detail: map[string]any{"gid": f.GID, "presented": p.Generation, "current": f.Generation}})
 	})
 	if err != nil {
 		return fmt.Errorf("grants: revoke reused family: %w", err)

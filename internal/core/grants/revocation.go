@@ -3,6 +3,8 @@ package grants
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,29 +28,64 @@ const (
 	insertRule = `INSERT INTO revocations (tenant_id, n, kind, id, until) VALUES ($1, $2, $3, $4, $5)`
 	selectRule = `SELECT n, kind, id, until FROM revocations WHERE tenant_id = $1 AND n > $2 ORDER BY n`
 
-	revokeFamiliesOfGrant   = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND gid = $2 AND revoked_at = 0`
-	revokeFamiliesOfSession = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND sid = $2 AND session_bound AND revoked_at = 0`
-	revokeFamiliesOfUser    = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND user_id = $2 AND revoked_at = 0 RETURNING gid`
-	revokeFamiliesOfClient  = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND client_id = $2 AND revoked_at = 0 RETURNING gid`
-	burnCodesOfGrant        = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND gid = $2 AND spent_at = 0`
+	revokeFamiliesOfGrant = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND gid = $2 AND revoked_at = 0`
+
 	burnCodesOfSession      = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND sid = $2 AND spent_at = 0`
-	burnCodesOfUser         = `UPDATE codes SET spent_at = CASE WHEN spent_at = 0 THEN $3 ELSE spent_at END
-		WHERE tenant_id = $1 AND user_id = $2 AND keep_until > $3 RETURNING gid`
-	burnCodesOfClient = `UPDATE codes SET spent_at = CASE WHEN spent_at = 0 THEN $3 ELSE spent_at END
-		WHERE tenant_id = $1 AND client_id = $2 AND keep_until > $3 RETURNING gid`
+	revokeFamiliesOfSession = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND sid = $2 AND session_bound AND revoked_at = 0`
+
+	burnCodesOfUser      = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND spent_at = 0`
+	revokeFamiliesOfUser = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND user_id = $2 AND revoked_at = 0`
+	insertRulesOfUser    = `INSERT INTO revocations (tenant_id, n, kind, id, until)
+		SELECT $1, $4 + ROW_NUMBER() OVER (ORDER BY gid), 'gid', gid, $5 FROM (
+			SELECT gid FROM codes WHERE tenant_id = $1 AND user_id = $2 AND keep_until > $3
+			UNION SELECT gid FROM families WHERE tenant_id = $1 AND user_id = $2 AND revoked_at = $3) AS ended
+		RETURNING id`
+
+	burnCodesOfClient      = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND client_id = $2 AND spent_at = 0`
+	revokeFamiliesOfClient = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND client_id = $2 AND revoked_at = 0`
+	insertRulesOfClient    = `INSERT INTO revocations (tenant_id, n, kind, id, until)
+		SELECT $1, $4 + ROW_NUMBER() OVER (ORDER BY gid), 'gid', gid, $5 FROM (
+			SELECT gid FROM codes WHERE tenant_id = $1 AND client_id = $2 AND keep_until > $3
+			UNION SELECT gid FROM families WHERE tenant_id = $1 AND client_id = $2 AND revoked_at = $3) AS ended
+		RETURNING id`
+
+	burnCodesOfConsent      = `UPDATE codes SET spent_at = $4 WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND spent_at = 0`
+	revokeFamiliesOfConsent = `UPDATE families SET revoked_at = $4, revoked_because = $5 WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND revoked_at = 0`
+	insertRulesOfConsent    = `INSERT INTO revocations (tenant_id, n, kind, id, until)
+		SELECT $1, $5 + ROW_NUMBER() OVER (ORDER BY gid), 'gid', gid, $6 FROM (
+			SELECT gid FROM codes WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND keep_until > $4
+			UNION SELECT gid FROM families WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND revoked_at = $4) AS ended
+		RETURNING id`
+
 	systemDeleteOldRule = `DELETE FROM revocations WHERE (tenant_id, n) IN (SELECT tenant_id, n FROM revocations WHERE until < $1 LIMIT $2)`
 )
 
-// RevokeGrant ends one grant inside tx: its family, its code, its access tokens.
+// Every verb that takes something back begins by drawing the number of its rule, which locks the
+// counter until the commit: such verbs come one after the other, so their numbers are in the order
+// of commits and no two wait for each other's rows. Then come codes, then families, because a code
+// that is being redeemed is waited for, and the family that was born of it is seen by the statement
+// after.
+
+// RevokeGrant ends one grant inside tx: its family and its access tokens. Its code has been spent,
+// or nobody could name the grant.
 func (g *Grants) RevokeGrant(tx *db.Tx, gid, because string) error {
-	now := db.Micros(g.clock.Now())
-	if _, err := tx.Exec(revokeFamiliesOfGrant, gid, now, because); err != nil {
-		return fmt.Errorf("grants: revoke families: %w", err)
+	n, _, err := g.revokeFamilies(tx, gid, because)
+	if err != nil {
+		return err
 	}
-	if _, err := tx.Exec(burnCodesOfGrant, gid, now); err != nil {
-		return fmt.Errorf("grants: burn codes: %w", err)
+	return g.addRule(tx, n, RuleGrant, gid)
+}
+
+// revokeFamilies ends the families of a grant and returns how many lived, and the number for the
+// rule.
+func (g *Grants) revokeFamilies(tx *db.Tx, gid, because string) (n, families int64, err error) {
+	if n, err = feed.Bump(tx, feed.Revocation); err != nil {
+		return 0, 0, err
 	}
-	return g.addRules(tx, RuleGrant, gid)
+	if families, err = tx.Exec(revokeFamiliesOfGrant, gid, db.Micros(g.clock.Now()), because); err != nil {
+		return 0, 0, fmt.Errorf("grants: revoke families: %w", err)
+	}
+	return n, families, nil
 }
 
 // EndSession ends, inside tx, what was granted in a session and is bound to it: families of
@@ -56,59 +93,74 @@ func (g *Grants) RevokeGrant(tx *db.Tx, gid, because string) error {
 // of devices live on.
 func (g *Grants) EndSession(tx *db.Tx, sid, because string) error {
 	now := db.Micros(g.clock.Now())
-	if _, err := tx.Exec(revokeFamiliesOfSession, sid, now, because); err != nil {
-		return fmt.Errorf("grants: revoke families: %w", err)
+	n, err := feed.Bump(tx, feed.Revocation)
+	if err != nil {
+		return err
 	}
 	if _, err := tx.Exec(burnCodesOfSession, sid, now); err != nil {
 		return fmt.Errorf("grants: burn codes: %w", err)
 	}
-	return g.addRules(tx, RuleSession, sid)
+	if _, err := tx.Exec(revokeFamiliesOfSession, sid, now, because); err != nil {
+		return fmt.Errorf("grants: revoke families: %w", err)
+	}
+	return g.addRule(tx, n, RuleSession, sid)
 }
 
 // EndUser ends, inside tx, everything that was granted by a user, on devices too.
 func (g *Grants) EndUser(tx *db.Tx, userID, because string) error {
-	return g.endAll(tx, userID, because, revokeFamiliesOfUser, burnCodesOfUser)
+	return g.endAll(tx, because, burnCodesOfUser, revokeFamiliesOfUser, insertRulesOfUser, userID)
 }
 
 // EndClient ends, inside tx, everything that was granted to a client by users.
 func (g *Grants) EndClient(tx *db.Tx, clientID, because string) error {
-	return g.endAll(tx, clientID, because, revokeFamiliesOfClient, burnCodesOfClient)
+	return g.endAll(tx, because, burnCodesOfClient, revokeFamiliesOfClient, insertRulesOfClient, clientID)
 }
 
-func (g *Grants) endAll(tx *db.Tx, whose, because, revokeFamilies, burnCodes string) error {
-	now := db.Micros(g.clock.Now())
-	families, err := collect(tx, revokeFamilies, whose, now, because)
+// endAll ends many grants in as many statements as one, so that nobody can collect more grants than
+// a verb has time to end.
+func (g *Grants) endAll(tx *db.Tx, because, burnCodes, revokeFamilies, insertRules string, whose ...any) error {
+	now := g.clock.Now()
+	until := now.Add(longestAccessToken)
+	with := func(more ...any) []any { return append(slices.Clone(whose), more...) }
+	n, err := feed.Bump(tx, feed.Revocation)
 	if err != nil {
-		return fmt.Errorf("grants: revoke families: %w", err)
+		return err
 	}
-	codes, err := collect(tx, burnCodes, whose, now)
-	if err != nil {
+	if _, err := tx.Exec(burnCodes, with(db.Micros(now))...); err != nil {
 		return fmt.Errorf("grants: burn codes: %w", err)
 	}
-	return g.addRules(tx, RuleGrant, append(families, codes...)...)
+	if _, err := tx.Exec(revokeFamilies, with(db.Micros(now), because)...); err != nil {
+		return fmt.Errorf("grants: revoke families: %w", err)
+	}
+	ended, err := collect(tx, insertRules, with(db.Micros(now), n-1, db.Micros(until))...)
+	if err != nil {
+		return fmt.Errorf("grants: write rules: %w", err)
+	}
+	tenantID := tx.TenantID()
+	tx.OnCommit(func() { g.rules.add(tenantID, RuleGrant, until, ended...) })
+	if len(ended) <= 1 {
+		return nil
+	}
+	_, err = feed.BumpBy(tx, feed.Revocation, int64(len(ended)-1))
+	return err
 }
 
-// RevokeToken ends one access token that nothing else is to end with.
-func (g *Grants) RevokeToken(tx *db.Tx, jti string) error { return g.addRules(tx, RuleToken, jti) }
-
-func (g *Grants) addRules(tx *db.Tx, kind string, ids ...string) error {
-	until := g.clock.Now().Add(longestAccessToken)
-	seen := map[string]bool{}
-	for _, ruleID := range ids {
-		if seen[ruleID] {
-			continue
-		}
-		seen[ruleID] = true
-		n, err := feed.Bump(tx, feed.Revocation)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(insertRule, n, kind, ruleID, db.Micros(until)); err != nil {
-			return fmt.Errorf("grants: write rule: %w", err)
-		}
-		tenantID := tx.TenantID()
-		tx.OnCommit(func() { g.rules.add(tenantID, kind, ruleID, until) })
+// RevokeToken ends, inside tx, one access token that nothing else is to end with.
+func (g *Grants) RevokeToken(tx *db.Tx, jti string) error {
+	n, err := feed.Bump(tx, feed.Revocation)
+	if err != nil {
+		return err
 	}
+	return g.addRule(tx, n, RuleToken, jti)
+}
+
+func (g *Grants) addRule(tx *db.Tx, n int64, kind, ruleID string) error {
+	until := g.clock.Now().Add(longestAccessToken)
+	if _, err := tx.Exec(insertRule, n, kind, ruleID, db.Micros(until)); err != nil {
+		return fmt.Errorf("grants: write rule: %w", err)
+	}
+	tenantID := tx.TenantID()
+	tx.OnCommit(func() { g.rules.add(tenantID, kind, until, ruleID) })
 	return nil
 }
 
@@ -131,44 +183,48 @@ func collect(tx *db.Tx, sql string, args ...any) ([]string, error) {
 
 // rules is what this node knows of all tenants' rules.
 type rules struct {
+	reading sync.Mutex // held by whoever reads rules from the database; nobody else waits for that
+
 	mu      sync.RWMutex
 	tenants map[string]*ruleSet
 }
 
 type ruleSet struct {
-	dead map[rule]time.Time // until when
-	read int64              // the highest number read from the database, without gaps
+	dead     map[rule]time.Time // until when
+	read     int64              // the highest number read from the database, without gaps
+	complete bool               // the database was read at least once
 }
 
 type rule struct{ kind, id string }
 
 func newRules() *rules { return &rules{tenants: map[string]*ruleSet{}} }
 
-func (r *rules) add(tenantID, kind, id string, until time.Time) {
+// set returns the rules of a tenant. The caller holds mu for writing.
+func (r *rules) set(tenantID string) *ruleSet {
+	if r.tenants[tenantID] == nil {
+		r.tenants[tenantID] = &ruleSet{dead: map[rule]time.Time{}}
+	}
+	return r.tenants[tenantID]
+}
+
+func (r *rules) add(tenantID, kind string, until time.Time, ids ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if set := r.tenants[tenantID]; set != nil { // otherwise it will be read with the others
-		set.dead[rule{kind, id}] = until
+	set := r.set(tenantID)
+	for _, ruleID := range ids {
+		set.dead[rule{kind, ruleID}] = until
 	}
 }
 
-// Revoked reports whether a rule matches an access token's session, grant or own id (any may be
-// empty). The first question for a tenant reads its rules; after that it is answered from memory,
-// and other nodes' rules arrive with [Grants.CatchUp].
-func (g *Grants) Revoked(ctx context.Context, tn *tenant.Tenant, sid, gid, jti string) (bool, error) {
-	g.rules.mu.RLock()
-	set := g.rules.tenants[tn.ID]
-	if set != nil {
-		defer g.rules.mu.RUnlock()
-		return set.matches(sid, gid, jti), nil
+// matches reports whether a rule matches, and whether this node knows enough to say so.
+func (r *rules) matches(tenantID, sid, gid, jti string) (dead, known bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	set := r.tenants[tenantID]
+	if set == nil {
+		return false, false
 	}
-	g.rules.mu.RUnlock()
-	if err := g.CatchUp(ctx, tn.DB); err != nil {
-		return false, err
-	}
-	g.rules.mu.RLock()
-	defer g.rules.mu.RUnlock()
-	return g.rules.tenants[tn.ID].matches(sid, gid, jti), nil
+	return set.matches(sid, gid, jti), set.complete
 }
 
 func (s *ruleSet) matches(sid, gid, jti string) bool {
@@ -183,37 +239,63 @@ func (s *ruleSet) matches(sid, gid, jti string) bool {
 	return false
 }
 
-// CatchUp reads the rules that have been written since the last time, by any node, and drops
-// those whose time is over.
-func (g *Grants) CatchUp(ctx context.Context, handle db.Tenant) error {
-	g.rules.mu.Lock()
-	defer g.rules.mu.Unlock()
-	set := g.rules.tenants[handle.ID()]
-	if set == nil {
-		set = &ruleSet{dead: map[rule]time.Time{}}
+// Revoked reports whether a rule matches an access token's session, grant or own id (any may be
+// empty). The first question for a tenant reads its rules; after that it is answered from memory,
+// and other nodes' rules arrive with [Grants.CatchUp].
+func (g *Grants) Revoked(ctx context.Context, tn *tenant.Tenant, sid, gid, jti string) (bool, error) {
+	dead, known := g.rules.matches(tn.ID, sid, gid, jti)
+	if dead || known {
+		return dead, nil
 	}
-	rows, err := handle.Query(ctx, selectRule, set.read)
+	if err := g.CatchUp(ctx, tn.DB); err != nil {
+		return false, err
+	}
+	dead, _ = g.rules.matches(tn.ID, sid, gid, jti)
+	return dead, nil
+}
+
+// CatchUp reads the rules that have been written since the last time, by any node, and drops
+// those whose time is over. Questions are answered meanwhile.
+func (g *Grants) CatchUp(ctx context.Context, handle db.Tenant) error {
+	g.rules.reading.Lock()
+	defer g.rules.reading.Unlock()
+	found, read, err := readRules(ctx, handle, g.rules.lastRead(handle.ID()))
 	if err != nil {
 		return fmt.Errorf("grants: read rules: %w", err)
 	}
+	now := g.clock.Now()
+	g.rules.mu.Lock()
+	defer g.rules.mu.Unlock()
+	set := g.rules.set(handle.ID())
+	set.read, set.complete = read, true
+	maps.Copy(set.dead, found)
+	maps.DeleteFunc(set.dead, func(_ rule, until time.Time) bool { return until.Before(now) })
+	return nil
+}
+
+func (r *rules) lastRead(tenantID string) int64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if set := r.tenants[tenantID]; set != nil {
+		return set.read
+	}
+	return 0
+}
+
+func readRules(ctx context.Context, handle db.Tenant, after int64) (found map[rule]time.Time, read int64, err error) {
+	rows, err := handle.Query(ctx, selectRule, after)
+	if err != nil {
+		return nil, 0, err
+	}
 	defer rows.Close()
+	found, read = map[rule]time.Time{}, after
 	for rows.Next() {
 		var r rule
-		var n, until int64
-		if err := rows.Scan(&n, &r.kind, &r.id, &until); err != nil {
-			return fmt.Errorf("grants: read rules: %w", err)
+		var until int64
+		if err := rows.Scan(&read, &r.kind, &r.id, &until); err != nil {
+			return nil, 0, err
 		}
-		set.dead[r], set.read = db.Time(until), n
+		found[r] = db.Time(until)
 	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("grants: read rules: %w", err)
-	}
-	now := g.clock.Now()
-	for r, until := range set.dead {
-		if until.Before(now) {
-			delete(set.dead, r)
-		}
-	}
-	g.rules.tenants[handle.ID()] = set
-	return nil
+	return found, read, rows.Err()
 }

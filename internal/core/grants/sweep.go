@@ -3,6 +3,7 @@ package grants
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 )
@@ -11,15 +12,19 @@ import (
 const sweepBatch = 500
 
 // Sweep deletes, in small batches, rows that can no longer mean anything: codes whose replay has
-// nothing left to revoke, families past their absolute end, rules past their time. Whether
-// something has expired is decided when it is read, never here.
+// nothing left to revoke, families whose last access token has expired, rules past their time.
+// Whether something has expired is decided when it is read, never here.
 func (g *Grants) Sweep(ctx context.Context, d *db.DB) error {
-	now := db.Micros(g.clock.Now())
-	for _, sql := range []string{systemDeleteOldCode, systemDeleteOldFamily, systemDeleteOldRule} {
+	now := g.clock.Now()
+	for sql, before := range map[string]time.Time{
+		systemDeleteOldCode:   now,
+		systemDeleteOldFamily: now.Add(-longestAccessToken),
+		systemDeleteOldRule:   now,
+	} {
 		for {
 			var n int64
 			err := d.System().Write(ctx, func(tx *db.Tx) (err error) {
-				n, err = tx.Exec(sql, now, sweepBatch)
+				n, err = tx.Exec(sql, db.Micros(before), sweepBatch)
 				return err
 			})
 			if err != nil {

@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 	"github.com/gatehouse-dev/gatehouse/protocol/oidc"
 )
 
-// accessToken checks an access token of our own: signature, claims, one of the audiences, and that
-// no rule has taken it back. Every refusal is invalid_token.
+// accessToken checks an access token of our own: signature, claims, one of the audiences, that no
+// rule has taken it back, and that its client still exists and is not disabled. Every refusal is
+// invalid_token.
 func (s *Server) accessToken(ctx context.Context, tn *tenant.Tenant, token string, audience ...string) (*oauth.AccessTokenClaims, error) {
 	ring, err := s.Keys.Ring(ctx, tn)
 	if err != nil {
@@ -41,6 +43,13 @@ func (s *Server) accessToken(ctx context.Context, tn *tenant.Tenant, token strin
 	}
 	if revoked {
 		return nil, oauth.NewError(oauth.InvalidToken, "The access token was revoked.")
+	}
+	client, err := s.Apps.Client(ctx, tn, claims.Client())
+	if fault.Is(err, fault.NotFound) || err == nil && client.Disabled {
+		return nil, oauth.NewError(oauth.InvalidToken, "The client of the access token was disabled.")
+	}
+	if err != nil {
+		return nil, err
 	}
 	return claims, nil
 }

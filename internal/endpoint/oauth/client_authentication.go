@@ -17,6 +17,10 @@ import (
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
+// errWrongSecret is the cause of a refusal that is a guess. Only guesses count: whoever sends
+// nonsense in the name of a public client locks nobody out, and names nobody has fill no memory.
+var errWrongSecret = errors.New("oauth: wrong client secret")
+
 // authenticateClient finds out which client is asking (RFC 6749 section 2.3). Failures are counted
 // per client and network, so that a secret can not be guessed and nobody can lock others out.
 func (s *Server) authenticateClient(ctx context.Context, tn *tenant.Tenant, r *http.Request, p oauth.Params) (*apps.Client, oauth.ClientAuthentication, error) {
@@ -32,7 +36,7 @@ func (s *Server) authenticateClient(ctx context.Context, tn *tenant.Tenant, r *h
 	if err == nil {
 		err = checkOrigin(r, client)
 	}
-	if oauth.CodeOf(err) == oauth.InvalidClient {
+	if errors.Is(err, errWrongSecret) {
 		s.ClientFailures.Add(key, s.now())
 	}
 	return client, auth, err
@@ -61,7 +65,7 @@ func (s *Server) verifyClient(ctx context.Context, tn *tenant.Tenant, auth oauth
 		return client, nil
 	}
 	if !secretMatches(client, auth.Secret) && (auth.Raw == nil || !secretMatches(client, auth.Raw.Secret)) {
-		return nil, invalid.WithHint("The client secret is wrong.")
+		return nil, invalid.WithHint("The client secret is wrong.").WithCause(errWrongSecret)
 	}
 	return client, nil
 }
@@ -89,10 +93,12 @@ func sameOrigin(r *http.Request, origin string) bool {
 
 // setRetryAfter says when to come back, where the error knows.
 func setRetryAfter(h http.Header, err error) {
-	var f *fault.Error
-	if !errors.As(err, &f) || f.Code != fault.Limited && f.Code != fault.Busy {
+	if !fault.Is(err, fault.Limited) && !unavailable(err) {
 		return
 	}
-	wait := max(f.RetryAfter, time.Second)
+	wait := time.Second
+	if f := (*fault.Error)(nil); errors.As(err, &f) {
+		wait = max(f.RetryAfter, wait)
+	}
 	h.Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 }

@@ -47,7 +47,7 @@ func (s *Server) revoke(ctx context.Context, tn *tenant.Tenant, client *apps.Cli
 		if errors.Is(err, grants.ErrInvalidRefreshToken) || err == nil && family.ClientID != client.ClientID {
 			return nil
 		}
-		if err != nil {
+		if err != nil || !family.RevokedAt.IsZero() {
 			return err
 		}
 		return tn.DB.Write(ctx, func(tx *db.Tx) error {
@@ -68,5 +68,19 @@ func (s *Server) revoke(ctx context.Context, tn *tenant.Tenant, client *apps.Cli
 	if claims.Client() != client.ClientID {
 		return nil
 	}
-	return tn.DB.Write(ctx, func(tx *db.Tx) error { return s.Grants.RevokeToken(tx, claims.ID) })
+	return tn.DB.Write(ctx, func(tx *db.Tx) error {
+		if err := s.Grants.RevokeToken(tx, claims.ID); err != nil {
+			return err
+		}
+		return audit.Record(tx, audit.Event{Type: audit.AccessTokenRevoked, At: s.now(), Actor: client.ClientID,
+			UserID: userOf(claims), ClientID: client.ClientID, Detail: map[string]any{"jti": claims.ID}})
+	})
+}
+
+// userOf returns the user an access token speaks for, if any.
+func userOf(claims *oauth.AccessTokenClaims) string {
+	if claims.IsClient() {
+		return ""
+	}
+	return claims.Subject
 }

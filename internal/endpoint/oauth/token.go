@@ -42,6 +42,7 @@ func (s *Server) grant(grantType string) (grant, bool) {
 // Token is the token endpoint (RFC 6749 section 3.2).
 func (s *Server) Token(w http.ResponseWriter, r *http.Request) {
 	ctx, tn := r.Context(), tenant.From(r.Context())
+	w.Header().Set("Pragma", "no-cache") // RFC 6749 section 5.1 wants it beside Cache-Control
 	p, err := s.params(w, r)
 	if err != nil {
 		s.writeError(w, r, err, false)

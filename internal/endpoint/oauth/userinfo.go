@@ -50,8 +50,11 @@ func (s *Server) userInfo(ctx context.Context, tn *tenant.Tenant, w http.Respons
 		return nil, err
 	}
 	if query.Has("access_token") {
-		client, err := s.Apps.Client(ctx, tn, claims.ClientID)
-		if err != nil || !client.InsecureUserinfoQueryToken {
+		client, err := s.Apps.Client(ctx, tn, claims.Client())
+		if err != nil {
+			return nil, err
+		}
+		if !client.InsecureUserinfoQueryToken {
 			return nil, oauth.NewError(oauth.InvalidRequest, "Access tokens must not be sent in the URL.")
 		}
 	}
