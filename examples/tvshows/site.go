@@ -61,7 +61,8 @@ func newSite(s site, o oidclogin.Options) (http.Handler, error) {
 
 // home shows who is signed in, if anybody is.
 func (s *site) home(w http.ResponseWriter, r *http.Request) {
-	s.render(w, r, http.StatusOK, view{})
+	q := r.URL.Query()
+	s.render(w, r, http.StatusOK, view{Arrived: q.Has("signed-in") || q.Has("renewed"), Renewed: q.Has("renewed")})
 }
 
 // shows asks the API for the shows, on behalf of who is signed in.
@@ -119,13 +120,16 @@ func (s *site) signInFailed(e *oidclogin.Error) http.Handler {
 // view is what a page shows.
 type view struct {
 	*site
-	Over   bool    // the session ended during this request
 	Person *person // nil when signed out
 	Notice *notice
 	Answer *answer // what the API said, if it was asked
 	Adding bool    // it was asked to add a show
 	Cookie cookie
 	Row    *row
+
+	Arrived bool // the browser comes from the house
+	Renewed bool // it was there to renew the sign-in
+	Over    bool // the session ended during this request
 }
 
 type notice struct{ Title, Text, Code string }

@@ -4,12 +4,12 @@
 import { connect, claimsOf, SignInError } from "./oidc.js";
 
 const $ = (id) => document.getElementById(id);
-const element = (name, text) => Object.assign(document.createElement(name), { textContent: text });
+const element = (name, textContent = "", more = {}) => Object.assign(document.createElement(name), { textContent }, more);
 
-// One step of the story; what stands in ${} is shown as a value.
+// One step of the story; what stands in ${} is shown as a value, a request on lines of its own.
 function step(parts, ...values) {
-  const li = document.createElement("li");
-  parts.forEach((part, i) => li.append(part, ...(i < values.length ? [element("code", values[i])] : [])));
+  const li = element("li");
+  parts.forEach((part, i) => li.append(part, ...values.slice(i, i + 1).map((v) => element("code", v, { className: /^(GET|POST|Bearer) /.test(v) ? "line" : "" }))));
   $("steps").append(li);
 }
 
@@ -22,7 +22,9 @@ function show() {
   const tokens = auth?.tokens;
   document.body.dataset.state = tokens ? "in" : "out";
   for (const part of document.querySelectorAll("[data-when]")) part.hidden = part.dataset.when !== document.body.dataset.state;
+  $("load").classList.toggle("primary", !!tokens);
   if (!tokens) return;
+  countDown();
   const { claims } = tokens;
   $("name").textContent = claims.name ?? claims.email ?? claims.sub;
   $("email").textContent = claims.email ?? "";
@@ -53,12 +55,12 @@ async function run(action) {
 }
 
 const storyOfTokens = () => {
-  step`The page swapped the code for tokens: ${"POST " + auth.metadata.token_endpoint} with the code_verifier that only it knew.`;
+  step`The page swapped the code for tokens, with the code_verifier that only it knew: ${"POST " + auth.metadata.token_endpoint}`;
   step`It checked the ID token: ${"iss"}, ${"aud"}, ${"exp"}, and ${"nonce"}, the one it had made up.`;
 };
 
 async function renewByFrame() {
-  step`The page opened ${"GET " + auth.metadata.authorization_endpoint} in a hidden frame, with ${"prompt=none"} and ${"response_mode=web_message"}.`;
+  step`The page asked the house in a hidden frame: ${`GET ${auth.metadata.authorization_endpoint}\nprompt=none, response_mode=web_message`}`;
   await auth.renewByFrame();
   step`The house knew this browser by its own cookie and posted a code to ${location.origin} alone. ${"state"} and ${"iss"} matched.`;
   storyOfTokens();
@@ -66,7 +68,7 @@ async function renewByFrame() {
 
 async function renewByRefreshToken() {
   const before = auth.tokens.refresh;
-  step`The page sent its refresh token: ${"POST " + auth.metadata.token_endpoint}, ${"grant_type=refresh_token"}.`;
+  step`The page sent its refresh token: ${`POST ${auth.metadata.token_endpoint}\ngrant_type=refresh_token`}`;
   await auth.renewByRefreshToken();
   step`The house answered with a new access token and a ${auth.tokens.refresh === before ? "same" : "new"} refresh token. Using the old one again, later on, would end this sign-in: that is how theft is noticed.`;
 }
@@ -74,11 +76,11 @@ async function renewByRefreshToken() {
 async function call(options = {}) {
   const token = await auth.accessToken();
   const request = { ...options, headers: { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) } };
-  step`The page asked the API: ${`${options.method ?? "GET"} ${config.apiUrl}/shows`}, ${token ? "Authorization: Bearer …" : "without a token"}.`;
+  step`The page asked the API: ${`${options.method ?? "GET"} ${config.apiUrl}/shows\n${token ? "Authorization: Bearer …" : "(no token)"}`}`;
   const response = await fetch(config.apiUrl + "/shows", request);
   step`The API answered ${response.status}.`;
   if (response.ok) return response.json();
-  step`Its challenge: ${response.headers.get("WWW-Authenticate")}`;
+  step`It says what it would take: ${response.headers.get("WWW-Authenticate")}`;
   const problem = await response.json().catch(() => ({}));
   const needed = problem.scope ?? "";
   if (response.status === 401) say("401: the API wants to know who you are", "Sign in, then try again.", "bad");
@@ -91,10 +93,10 @@ async function load() {
   if (!answer) return;
   step`It had checked the token by itself: signature, ${"iss"}, ${"aud"}, ${"exp"}, and the scope ${"read:shows"}. It saw ${answer.caller.subject}, through the application ${answer.caller.client_id}.`;
   const table = $("table").content.cloneNode(true);
-  for (const show of answer.shows) {
-    const tr = document.createElement("tr");
-    tr.append(Object.assign(element("th", show.title), { scope: "row" }), element("td", show.genre), element("td", show.year || "–"), element("td", show.seasons || "–"));
-    table.querySelector("tbody").append(tr);
+  for (const { title, genre, year, seasons } of answer.shows) {
+    const row = table.querySelector("tbody").insertRow();
+    row.append(element("th", title, { scope: "row" }), element("td", genre));
+    for (const number of [year, seasons]) row.append(element("td", number || "–", { className: "number" }));
   }
   $("result").className = "result";
   $("result").replaceChildren(table);
@@ -110,7 +112,7 @@ async function add() {
 const config = await (await fetch("config.json")).json();
 $("issuer").textContent = config.issuer;
 $("client").textContent = config.clientId;
-for (const { name, url } of config.others ?? []) $("others").append(Object.assign(element("a", name), { href: url }));
+for (const { name, url } of config.others ?? []) $("others").append(element("a", name, { href: url }));
 if (config.inboxUrl) Object.assign($("inbox"), { href: config.inboxUrl, hidden: false });
 
 let auth = null;
