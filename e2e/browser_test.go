@@ -1,0 +1,67 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// startChromium starts the one browser of all tests.
+func (w *workshop) startChromium() (context.Context, error) {
+	binary := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			binary = found
+			break
+		}
+	}
+	if binary == "" {
+		return nil, errors.New("Chromium is not installed; run: scripts/prerequisites (Debian: apt-get install chromium)")
+	}
+	options := []chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(binary), chromedp.UserDataDir(filepath.Join(w.dir, "chromium")),
+		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
+	}
+	for _, flag := range []string{
+		"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync", "disable-default-apps",
+		"disable-dev-shm-usage", "disable-background-timer-throttling", "disable-backgrounding-occluded-windows", "disable-renderer-backgrounding",
+	} {
+		options = append(options, chromedp.Flag(flag, true))
+	}
+	options = append(options, chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("password-store", "basic"))
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, leave := chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {}))
+	w.closers = append(w.closers, func() {
+		patient, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		_ = chromedp.Cancel(patient)
+		leave()
+		stop()
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", binary, err)
+	}
+	return ctx, nil
+}
+
+// profile is one person's browser: its cookies and storage are its own.
+type profile struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+func newProfile(t *testing.T) *profile {
+	t.Helper()
+	ctx, leave := chromedp.NewContext(must[context.Context](t)(shared.chromium()), chromedp.WithNewBrowserContext())
+	t.Cleanup(leave)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return &profile{t, ctx}
+}

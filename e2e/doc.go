@@ -1,0 +1,16 @@
+// Package e2e tests Gatehouse from where its users sit: in a real browser, against the real command.
+//
+// Each test starts a `gatehouse dev` of its own, on free ports and with an empty folder, and does in
+// Chromium what a person does. All tests share one Chromium; each person is a browser context of its
+// own, with cookies of its own.
+//
+//   - demos_test.go walks through the three demo applications;
+//   - static_react_test.go drives the example with the public React SDK;
+//   - pages_test.go checks every hosted page for accessibility, and without JavaScript;
+//   - threats_test.go holds the attacks of the threat catalogue that need a browser.
+//
+// It is a module of its own, so that nobody who imports Gatehouse inherits a browser driver. What it
+// needs beside Go (Chromium, and the npm packages of the examples), `scripts/prerequisites` installs.
+// When a test fails, it leaves pictures of its tabs in the folder it names; set E2E_PICTURES to say
+// where, and to have pictures of tests that pass, too.
+package e2e
