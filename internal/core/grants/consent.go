@@ -17,6 +17,7 @@ const (
 	upsertConsent = `INSERT INTO consents (tenant_id, user_id, client_id, audience, scope, granted_at) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (tenant_id, user_id, client_id, audience) DO UPDATE SET scope = excluded.scope, granted_at = excluded.granted_at`
 	deleteConsents         = `DELETE FROM consents WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3`
+	deleteConsentsOfUser   = `DELETE FROM consents WHERE tenant_id = $1 AND user_id = $2`
 	deleteConsentsOfClient = `DELETE FROM consents WHERE tenant_id = $1 AND client_id = $2`
 )
 
@@ -71,4 +72,13 @@ func (g *Grants) ForgetClient(tx *db.Tx, clientID string) error {
 		return fmt.Errorf("grants: forget consents: %w", err)
 	}
 	return g.EndClient(tx, clientID, "client deleted")
+}
+
+// ForgetUser forgets, inside tx, every consent of a user who is to be deleted. What it led to is
+// ended by [Grants.EndUser].
+func (g *Grants) ForgetUser(tx *db.Tx, userID string) error {
+	if _, err := tx.Exec(deleteConsentsOfUser, userID); err != nil {
+		return fmt.Errorf("grants: forget consents: %w", err)
+	}
+	return nil
 }

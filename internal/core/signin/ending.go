@@ -184,6 +184,9 @@ func (s *SignIn) Delete(ctx context.Context, tn *tenant.Tenant, userID string, b
 		if err := s.end(tx, userID, "", Deleted); err != nil {
 			return err
 		}
+		if err := s.grants.ForgetUser(tx, userID); err != nil {
+			return err
+		}
 		if err := s.access.WithdrawAll(tx, userID); err != nil {
 			return err
 		}

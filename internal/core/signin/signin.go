@@ -29,6 +29,8 @@ type Grants interface {
 	EndSession(tx *db.Tx, sid, because string) error
 	// EndUser ends everything that a user granted, on devices too.
 	EndUser(tx *db.Tx, userID, because string) error
+	// ForgetUser forgets what a user who is to be deleted has consented to.
+	ForgetUser(tx *db.Tx, userID string) error
 }
 
 // Access gives permissions to users.

@@ -82,6 +82,10 @@ func (g *fakeGrants) EndUser(tx *db.Tx, userID, because string) error {
 	return g.add(tx, "user "+userID+" "+because)
 }
 
+func (g *fakeGrants) ForgetUser(tx *db.Tx, userID string) error {
+	return g.add(tx, "consents "+userID)
+}
+
 func (g *fakeGrants) add(tx *db.Tx, what string) error {
 	tx.OnCommit(func() {
 		g.mu.Lock()
