@@ -6,52 +6,16 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
+	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 	"github.com/gatehouse-dev/gatehouse/protocol/oidc"
 )
 
-// accessToken checks an access token of our own: signature, claims, one of the audiences, that no
-// rule has taken it back, and that its client still exists and is not disabled. Every refusal is
-// invalid_token.
+// accessToken checks an access token of our own that is for one of the audiences.
 func (s *Server) accessToken(ctx context.Context, tn *tenant.Tenant, token string, audience ...string) (*oauth.AccessTokenClaims, error) {
-	ring, err := s.Keys.Ring(ctx, tn)
-	if err != nil {
-		return nil, err
-	}
-	header, err := jose.Peek(token)
-	if err != nil {
-		return nil, oauth.NewError(oauth.InvalidToken, "The access token is invalid.").WithCause(err)
-	}
-	rules := oauth.AccessTokenRules{
-		Issuer: tn.Issuer, Audience: audience, Dialect: oauth.DialectRFC9068,
-		Algs: []jose.Alg{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}, Now: s.now(), Leeway: 0,
-	}
-	if header.Type == oauth.TypeJWT {
-		rules.Dialect = oauth.DialectAuth0
-	}
-	verified, err := oauth.VerifyAccessToken(token, rules, ring.Lookup)
-	if err != nil {
-		return nil, err
-	}
-	claims := verified.Claims()
-	revoked, err := s.Grants.Revoked(ctx, tn, claims.SessionID, claims.GrantID, claims.ID)
-	if err != nil {
-		return nil, err
-	}
-	if revoked {
-		return nil, oauth.NewError(oauth.InvalidToken, "The access token was revoked.")
-	}
-	client, err := s.Apps.Client(ctx, tn, claims.Client())
-	if fault.Is(err, fault.NotFound) || err == nil && client.Disabled {
-		return nil, oauth.NewError(oauth.InvalidToken, "The client of the access token was disabled.")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return claims, nil
+	return grants.AccessTokens{Clock: s.Clock, Keys: s.Keys, Apps: s.Apps, Grants: s.Grants}.Check(ctx, tn, token, audience...)
 }
 
 // claimedAudience reads, without trusting it, the audience a token claims, so that a token for any
