@@ -160,6 +160,13 @@ func TestRefusalsAreExplained(t *testing.T) {
 	})
 }
 
+func TestFormSentTooLate(t *testing.T) {
+	withServer(t, func(t *testing.T, f *form) {
+		status, page := f.post("/shows", "title=Mine", "same-origin")
+		f.wants(status, page, 401, "Please sign in first", "/auth/login")
+	})
+}
+
 func TestAddingShowsIt(t *testing.T) {
 	withServer(t, func(t *testing.T, f *form) {
 		f.house.set(func() { f.house.granted += " write:shows" })

@@ -47,8 +47,9 @@ func newSite(s site, o oidclogin.Options) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/auth/", login) // login, callback, logout, me
 	mux.Handle("GET /{$}", guard.Optional(login)(http.HandlerFunc(s.home)))
-	mux.Handle("GET /shows", guard.Require(login)(http.HandlerFunc(s.shows)))
-	mux.Handle("POST /shows", guard.Require(login)(http.HandlerFunc(s.add)))
+	somebody := guard.Require(login, guard.Refuse(s.refuse))
+	mux.Handle("GET /shows", somebody(http.HandlerFunc(s.shows)))
+	mux.Handle("POST /shows", somebody(http.HandlerFunc(s.add)))
 	mux.Handle("GET /shared/", http.StripPrefix("/shared", http.FileServerFS(files("shared"))))
 
 	// Cookies come along with requests that other sites make, so whoever trusts a
@@ -99,6 +100,20 @@ func (s *site) ask(w http.ResponseWriter, r *http.Request, add *Show) {
 	default:
 		s.render(w, r, http.StatusOK, view{Answer: a})
 	}
+}
+
+// refuse answers whoever has no session: a page visit goes on to sign in; a form
+// that was sent too late is told on a page like the others.
+func (s *site) refuse(w http.ResponseWriter, r *http.Request, refusal *guard.Refusal) {
+	if refusal.LoginURL != "" {
+		refusal.Write(w, r)
+		return
+	}
+	n := &notice{Title: "Please sign in first", Text: "Your session ended before the form came in."}
+	if refusal.Status >= http.StatusInternalServerError {
+		n = &notice{Title: "Your session could not be looked up", Text: "Try again in a moment."}
+	}
+	s.render(w, r, refusal.Status, view{Notice: n})
 }
 
 func (s *site) unreachable(w http.ResponseWriter, r *http.Request, title string, err error) {

@@ -1,10 +1,9 @@
 // Counts down to the moments the page names. Without it they are still named.
-for (const time of document.querySelectorAll("time[data-countdown]")) {
-  const tick = () => {
-    const left = Math.round((new Date(time.dateTime) - Date.now()) / 1000);
+setInterval(function tick() {
+  for (const time of document.querySelectorAll("time[data-countdown][datetime]")) {
+    const left = Math.max(0, Math.round((new Date(time.dateTime) - Date.now()) / 1000));
     const [h, m, s] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60].map((n) => String(n).padStart(2, "0"));
-    time.textContent = left > 0 ? `in ${h > 0 ? h + ":" : ""}${m}:${s}` : "it has";
-  };
-  tick();
-  setInterval(tick, 1000);
-}
+    time.textContent = `in ${h > 0 ? h + ":" : ""}${m}:${s}`;
+  }
+  return tick;
+}(), 1000);

@@ -13,9 +13,10 @@ function step(parts, ...values) {
   $("steps").append(li);
 }
 
-function say(title, text, kind = "") {
+function refused(title, text) {
   $("result").replaceChildren(element("h3", title), element("p", text));
-  $("result").className = "result " + kind;
+  $("result").className = "result bad";
+  $("spoken").textContent = title;
 }
 
 function show() {
@@ -24,8 +25,8 @@ function show() {
   for (const part of document.querySelectorAll("[data-when]")) part.hidden = part.dataset.when !== document.body.dataset.state;
   $("load").classList.toggle("primary", !!tokens);
   if (!tokens) return;
-  countDown();
   const { claims } = tokens;
+  $("expires").dateTime = new Date(tokens.expires).toISOString();
   $("name").textContent = claims.name ?? claims.email ?? claims.sub;
   $("email").textContent = claims.email ?? "";
   $("scope").textContent = tokens.scope;
@@ -33,24 +34,20 @@ function show() {
   $("access-claims").textContent = JSON.stringify(claimsOf(tokens.access), null, 2);
 }
 
-function countDown() {
-  const left = Math.max(0, Math.round(((auth?.tokens?.expires ?? 0) - Date.now()) / 1000));
-  $("expires").textContent = left ? `in ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : "it has; the next call renews it";
-}
-
 // Runs what a button starts: a story of its own, and no dead end if it fails.
 async function run(action) {
+  if (document.body.ariaBusy === "true") return;
+  document.body.ariaBusy = "true";
   $("steps").replaceChildren();
-  for (const button of document.querySelectorAll("button")) button.disabled = true;
   try {
     auth ??= await connect(config);
     await action();
   } catch (error) {
-    if (!(error instanceof SignInError)) say("That could not be reached", `${error.message}. Is it running?`, "bad");
-    else if (error.code !== "login_required") say("The house said no", `${error.code}: ${error.message}`, "bad");
-    step`The house answered ${error.code ?? "nothing"}.`;
+    step`That ended with ${error.code ?? error.message}.`;
+    if (!(error instanceof SignInError)) refused("Somebody could not be reached", `${error.message}. Try again in a moment.`);
+    else if (error.code !== "login_required") refused("That did not work", `${error.code}: ${error.message}`);
   }
-  for (const button of document.querySelectorAll("button")) button.disabled = false;
+  document.body.ariaBusy = "false";
   show();
 }
 
@@ -81,11 +78,10 @@ async function call(options = {}) {
   step`The API answered ${response.status}.`;
   if (response.ok) return response.json();
   step`It says what it would take: ${response.headers.get("WWW-Authenticate")}`;
-  const problem = await response.json().catch(() => ({}));
-  const needed = problem.scope ?? "";
-  if (response.status === 401) say("401: the API wants to know who you are", "Sign in, then try again.", "bad");
-  else if (response.status === 403) say(`403: you may not do this`, `The API knows who you are, but your access token lacks ${needed}. The page asked for it; the house grants what the person is permitted, and an administrator decides that.`, "bad");
-  else say(`${response.status}: the API would not`, problem.detail ?? "", "bad");
+  const { detail, scope } = await response.json().catch(() => ({}));
+  if (response.status === 401) refused("401: the API wants to know who you are", "Sign in, then try again.");
+  else if (response.status === 403) refused("403: you may not do this", `The API knows who you are, but your access token lacks ${scope}. The page asked for it; the house grants what the person is permitted, and an administrator decides that.`);
+  else refused(`${response.status}: the API would not`, detail);
 }
 
 async function load() {
@@ -95,11 +91,12 @@ async function load() {
   const table = $("table").content.cloneNode(true);
   for (const { title, genre, year, seasons } of answer.shows) {
     const row = table.querySelector("tbody").insertRow();
-    row.append(element("th", title, { scope: "row" }), element("td", genre));
+    row.append(element("th", title, { scope: "row" }), element("td", genre, { className: "genre" }));
     for (const number of [year, seasons]) row.append(element("td", number || "–", { className: "number" }));
   }
   $("result").className = "result";
   $("result").replaceChildren(table);
+  $("spoken").textContent = `${answer.shows.length} shows`;
 }
 
 async function add() {
@@ -124,8 +121,6 @@ await run(async () => {
     await renewByFrame();
   }
 });
-setInterval(countDown, 1000);
-
 $("sign-in").onclick = () => run(() => auth.signIn());
 $("sign-up").onclick = () => run(() => auth.signIn({ screen_hint: "signup" }));
 $("sign-out").onclick = () => run(() => auth.signOut());

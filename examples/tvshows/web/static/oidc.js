@@ -6,7 +6,7 @@
 const encode = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)))
   .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 const random = () => encode(crypto.getRandomValues(new Uint8Array(32)));
-const sha256 = (text) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+const challenge = async (verifier) => encode(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier)));
 
 /** The claims of a JWT, to be looked at. Reading is not verifying. */
 export const claimsOf = (jwt) => JSON.parse(new TextDecoder().decode(Uint8Array.from(
@@ -29,11 +29,11 @@ export async function connect({ issuer, clientId, audience, scopes }) {
   // An authorization request. What its answer must match stays here.
   async function request(more) {
     const transaction = { state: random(), nonce: random(), verifier: random() };
+    const { state, nonce, verifier } = transaction;
     const url = new URL(metadata.authorization_endpoint);
     url.search = new URLSearchParams({
       response_type: "code", client_id: clientId, redirect_uri: redirectUri, audience, scope: scopes.join(" "),
-      state: transaction.state, nonce: transaction.nonce,
-      code_challenge: encode(await sha256(transaction.verifier)), code_challenge_method: "S256", ...more,
+      state, nonce, code_challenge: await challenge(verifier), code_challenge_method: "S256", ...more,
     });
     return { url, transaction };
   }
@@ -79,10 +79,10 @@ export async function connect({ issuer, clientId, audience, scopes }) {
     }).finally(() => { ended.abort(); frame.remove(); });
   }
 
-  // One renewal at a time: a refresh token is good for one use. A house that
-  // refuses has ended the sign-in; one that cannot be reached has not.
+  // One renewal at a time: a refresh token is good for one use. Two answers mean
+  // that the sign-in is over; any other trouble may pass.
   const once = (renew) => renewing ??= renew()
-    .catch((error) => { if (error instanceof SignInError && error.code !== "timeout") tokens = null; throw error; })
+    .catch((error) => { if (["login_required", "invalid_grant"].includes(error.code)) tokens = null; throw error; })
     .finally(() => { renewing = null; });
 
   const auth = {
