@@ -20,6 +20,8 @@ type Browser struct {
 	t    testing.TB
 	node *Instance
 	HTTP *http.Client
+	// Header is sent with every request, in place of what the browser would send.
+	Header http.Header
 }
 
 // NewBrowser returns a browser that nobody has used.
@@ -28,7 +30,8 @@ func (i *Instance) NewBrowser(t testing.TB) *Browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Browser{t: t, node: i, HTTP: &http.Client{
+	return &Browser{t: t, node: i, Header: http.Header{}, HTTP: &http.Client{
+		Transport:     i.server.Client().Transport,
 		Jar:           jar,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -75,6 +78,9 @@ func (b *Browser) do(method, target string, form url.Values) *Page {
 // Send sends any request with the browser's cookies and reads the answer.
 func (b *Browser) Send(r *http.Request) *Page {
 	b.t.Helper()
+	for name, values := range b.Header {
+		r.Header[name] = values
+	}
 	resp, err := b.HTTP.Do(r)
 	if err != nil {
 		b.t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -42,6 +43,8 @@ type Options struct {
 	Log io.Writer
 	// Clock is shared between two nodes; nil makes one.
 	Clock *clock.Virtual
+	// TLS serves an issuer of https, with the cookies and headers that only those have.
+	TLS bool
 }
 
 // Instance is a house that serves.
@@ -60,7 +63,11 @@ func New(t testing.TB, o Options) *Instance {
 		o.Clock = clock.NewVirtual(start())
 	}
 	web := httptest.NewUnstartedServer(nil)
-	origin := "http://localhost:" + web.Listener.Addr().String()[strings.LastIndexByte(web.Listener.Addr().String(), ':')+1:]
+	scheme := "http"
+	if o.TLS {
+		scheme = "https"
+	}
+	origin := scheme + "://localhost:" + web.Listener.Addr().String()[strings.LastIndexByte(web.Listener.Addr().String(), ':')+1:]
 	if o.Database == "" {
 		o.Database = "sqlite:" + fromTemplate(t)
 	}
@@ -97,7 +104,13 @@ func New(t testing.TB, o Options) *Instance {
 	}
 	web.Config.Handler = handler
 	web.Config.MaxHeaderBytes = 64 << 10
-	web.Start()
+	if o.TLS {
+		web.StartTLS()
+		// The certificate of package httptest is not for localhost, which the issuer is named.
+		web.Client().Transport.(*http.Transport).TLSClientConfig.ServerName = "example.com"
+	} else {
+		web.Start()
+	}
 	t.Cleanup(web.Close)
 	return &Instance{House: house, URL: origin, Clock: o.Clock, Content: content, server: web}
 }
