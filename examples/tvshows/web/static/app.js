@@ -46,6 +46,7 @@ async function run(action) {
     step`That ended with ${error.code ?? error.message}.`;
     if (!(error instanceof SignInError)) refused("Somebody could not be reached", `${error.message}. Try again in a moment.`);
     else if (error.code !== "login_required") refused("That did not work", `${error.code}: ${error.message}`);
+    else $("result").replaceChildren(); // nobody is signed in: what was shown is not for them
   }
   document.body.ariaBusy = "false";
   show();
@@ -77,7 +78,8 @@ async function call(options = {}) {
   const response = await fetch(config.apiUrl + "/shows", request);
   step`The API answered ${response.status}.`;
   if (response.ok) return response.json();
-  step`It says what it would take: ${response.headers.get("WWW-Authenticate")}`;
+  const challenge = response.headers.get("WWW-Authenticate");
+  if (challenge) step`It says what it would take: ${challenge}`;
   const { detail, scope } = await response.json().catch(() => ({}));
   if (response.status === 401) refused("401: the API wants to know who you are", "Sign in, then try again.");
   else if (response.status === 403) refused("403: you may not do this", `The API knows who you are, but your access token lacks ${scope}. The page asked for it; the house grants what the person is permitted, and an administrator decides that.`);
@@ -121,6 +123,7 @@ await run(async () => {
     await renewByFrame();
   }
 });
+
 $("sign-in").onclick = () => run(() => auth.signIn());
 $("sign-up").onclick = () => run(() => auth.signIn({ screen_hint: "signup" }));
 $("sign-out").onclick = () => run(() => auth.signOut());
