@@ -87,9 +87,24 @@ type Redeemed struct {
 
 // Redeem spends a code and starts its family in one transaction, before anything is minted. Of any
 // number of callers one succeeds; every other, and everyone later, gets ErrInvalidCode, and since
-// a code that comes twice has been stolen, all that came of it is revoked (RFC 6749 section
-// 4.1.2). A code that fails its check is burnt.
+// a code that comes twice has been stolen, all that came of it is revoked before they get it (RFC
+// 6749 section 4.1.2). A code that fails its check is burnt.
 func (g *Grants) Redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*Redeemed, error) {
+	out, err := g.redeem(ctx, tn, r)
+	if !errors.Is(err, errSpent) {
+		return out, err
+	}
+	// A thief must not get away by hanging up.
+	if err := g.replayed(context.WithoutCancel(ctx), tn, id.Hash(r.Code)); err != nil {
+		return nil, err
+	}
+	return nil, ErrInvalidCode
+}
+
+// errSpent is the answer for a code that was spent before, or never was.
+var errSpent = errors.New("grants: no such unspent code")
+
+func (g *Grants) redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*Redeemed, error) {
 	var out *Redeemed
 	var refused error
 	err := tn.DB.Write(ctx, func(tx *db.Tx) (err error) {
@@ -97,8 +112,7 @@ func (g *Grants) Redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*
 		now := g.clock.Now()
 		c, err := g.spend(tx, id.Hash(r.Code), now)
 		if errors.Is(err, db.ErrNoRows) {
-			refused = ErrInvalidCode
-			return g.replayed(tx, id.Hash(r.Code), now)
+			return errSpent
 		}
 		if err != nil {
 			return fmt.Errorf("grants: spend code: %w", err)
@@ -142,23 +156,26 @@ func (g *Grants) spend(tx *db.Tx, hash []byte, now time.Time) (Code, error) {
 	return c, err
 }
 
-// replayed takes back what came of a code that was spent before. Once is enough: whoever goes on
-// replaying a code writes nothing.
-func (g *Grants) replayed(tx *db.Tx, hash []byte, now time.Time) error {
+// replayed takes back what came of a code that was spent before. It is a verb of its own: the one
+// that found the code spent may hold its row, which no revocation may begin with. Once is enough:
+// whoever goes on replaying a code writes nothing.
+func (g *Grants) replayed(ctx context.Context, tn *tenant.Tenant, hash []byte) error {
 	var gid, clientID, userID string
-	err := tx.QueryRow(selectSpentCode, hash).Scan(&gid, &clientID, &userID)
+	err := tn.DB.QueryRow(ctx, selectSpentCode, hash).Scan(&gid, &clientID, &userID)
 	if errors.Is(err, db.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("grants: read spent code: %w", err)
 	}
-	if dead, _ := g.rules.matches(tx.TenantID(), "", gid, ""); dead {
+	if dead, _ := g.rules.matches(tn.ID, "", gid, ""); dead {
 		return nil
 	}
-	if err := audit.Record(tx, audit.Event{Type: audit.CodeReplayed, At: now, Actor: clientID, UserID: userID, ClientID: clientID,
-		Detail: map[string]any{"gid": gid}}); err != nil {
-		return err
-	}
-	return g.RevokeGrant(tx, gid, "code replayed")
+	return tn.DB.Write(ctx, func(tx *db.Tx) error {
+		if err := g.RevokeGrant(tx, gid, "code replayed"); err != nil {
+			return err
+		}
+		return audit.Record(tx, audit.Event{Type: audit.CodeReplayed, At: g.clock.Now(), Actor: clientID, UserID: userID, ClientID: clientID,
+			Detail: map[string]any{"gid": gid}})
+	})
 }
