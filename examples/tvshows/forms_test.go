@@ -224,7 +224,7 @@ func TestRenewalWithoutSessionAtTheHouse(t *testing.T) {
 		f.visit("/auth/login")
 		f.house.set(func() { f.house.refuse = "login_required" })
 		_, page := f.visit("/auth/login?prompt=none")
-		f.wants(400, page, 400, "does not know this browser any more", "login_required", "/auth/login")
+		f.wants(400, page, 400, "does not know this browser any more", "login_required", "Sign in again")
 	})
 }
 

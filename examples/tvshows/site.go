@@ -126,7 +126,7 @@ func (s *site) signInFailed(e *oidclogin.Error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := &notice{Title: "Signing in did not work", Text: e.Description, Code: e.Code}
 		if e.Code == "login_required" {
-			n = &notice{Title: "The house does not know this browser any more", Text: "It could not renew your sign-in without asking you.", Code: e.Code}
+			n = &notice{Title: "The house does not know this browser any more", Text: "It could not renew your sign-in without asking you. Until you sign in again, you have what this application remembers of you.", Code: e.Code}
 		}
 		s.render(w, r, e.Status, view{Notice: n})
 	})
