@@ -148,7 +148,22 @@ func (b *tab) open(address string) {
 }
 
 func (b *tab) reload() { b.t.Helper(); b.do("reload", chromedp.Reload()) }
-func (b *tab) back()   { b.t.Helper(); b.do("go back", chromedp.NavigateBack()) }
+
+// back presses the browser's back button. A page that the browser kept does not load again, so there
+// is nothing to wait for but what is on it.
+func (b *tab) back() {
+	b.t.Helper()
+	history, err := chromedp.Run(b.ctx, chromedp.NavigationEntries())
+	if err == nil && history.CurrentIndex == 0 {
+		err = errors.New("there is nothing before this page")
+	}
+	if err == nil {
+		err = send(b, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: history.Entries[history.CurrentIndex-1].ID})
+	}
+	if err != nil {
+		b.t.Fatalf("could not go back: %v", err)
+	}
+}
 
 func (b *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()

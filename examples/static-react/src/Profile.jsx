@@ -16,5 +16,5 @@ export const Profile = withAuthenticationRequired(
       </section>
     );
   },
-  { returnTo: '/profile', onRedirecting: () => <p>Taking you to the sign-in page …</p> },
+  { onRedirecting: () => <p>Taking you to the sign-in page …</p> },
 );
