@@ -124,9 +124,9 @@ func (s *site) unreachable(w http.ResponseWriter, r *http.Request, title string,
 // signInFailed explains why the house sent the browser back with nothing.
 func (s *site) signInFailed(e *oidclogin.Error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := &notice{Title: "Signing in did not work", Text: e.Description, Code: e.Code}
+		n := &notice{Title: "Signing in did not work", Text: e.Description, Code: e.Code, Again: true}
 		if e.Code == "login_required" {
-			n = &notice{Title: "The house does not know this browser any more", Text: "It could not renew your sign-in without asking you. Until you sign in again, you have what this application remembers of you.", Code: e.Code}
+			n = &notice{Title: "The house does not know this browser any more", Text: "It could not renew your sign-in without asking you. Until you sign in again, you have what this application remembers of you.", Code: e.Code, Again: true}
 		}
 		s.render(w, r, e.Status, view{Notice: n})
 	})
@@ -147,7 +147,10 @@ type view struct {
 	Over    bool // the session ended during this request
 }
 
-type notice struct{ Title, Text, Code string }
+type notice struct {
+	Title, Text, Code string
+	Again             bool // signing in again would help
+}
 
 // person is who is signed in: what the ID token says.
 type person struct {
