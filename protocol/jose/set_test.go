@@ -54,15 +54,19 @@ func TestSetGolden(t *testing.T) {
 	golden(t, "testdata/jwks.json", data)
 }
 
-func TestThreat_JW10_SetRefuses(t *testing.T) {
+type refusedKeys struct {
+	keys string
+	want error
+}
+
+// hostileKeys are members of a key set that spoil the whole of it.
+func hostileKeys(t testing.TB) map[string]refusedKeys {
+	t.Helper()
 	private_, err := json.Marshal(gojose.JSONWebKey{Key: private().ecdsa, KeyID: "k1", Algorithm: "ES256", Use: "sig"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]struct {
-		keys string
-		want error
-	}{
+	return map[string]refusedKeys{
 		"private key":              {string(private_), jose.ErrPrivateKey},
 		"private key of no use":    {`{"kty":"RSA","use":"enc","n":"AA","e":"AQAB","d":"AA"}`, jose.ErrPrivateKey},
 		"secret":                   {`{"kty":"oct","k":"AAAA","alg":"HS256"}`, jose.ErrPrivateKey},
@@ -77,7 +81,11 @@ func TestThreat_JW10_SetRefuses(t *testing.T) {
 		"long kid":                 {strings.Replace(rfc7638RSA, "2011-04-29", strings.Repeat("k", 65), 1), jose.ErrWeakKey},
 		"kid not a string":         {strings.Replace(rfc7638RSA, `"2011-04-29"`, `["k"]`, 1), nil},
 		"not an object":            {`"key"`, jose.ErrJSON},
-	} {
+	}
+}
+
+func TestThreat_JW10_SetRefuses(t *testing.T) {
+	for name, c := range hostileKeys(t) {
 		set, err := jose.ParseSet([]byte(`{"keys":[` + c.keys + `]}`))
 		if err == nil || c.want != nil && !errors.Is(err, c.want) {
 			t.Errorf("%s: %d keys, %v", name, len(set), err)
@@ -119,10 +127,19 @@ func FuzzThreat_JW10_ParseSet(f *testing.F) {
 	for _, jwk := range []string{rfc7638RSA, rfc7515EC, rfc8037Ed25519, rfc7515RSA, `{"kty":"oct","k":"AA"}`} {
 		f.Add(`{"keys":[` + jwk + `]}`)
 	}
+	hostile := map[string]string{}
+	for name, c := range hostileKeys(f) {
+		text := `{"keys":[` + c.keys + `]}`
+		hostile[text] = name
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		set, err := jose.ParseSet([]byte(text))
 		if err != nil {
 			return
+		}
+		if name, ok := hostile[text]; ok {
+			t.Fatalf("%s: accepted", name)
 		}
 		for _, key := range set {
 			if err := key.Validate(); err != nil {

@@ -245,10 +245,19 @@ func FuzzThreat_JW07_AccessTokenPayload(f *testing.F) {
 	claims := userClaims()
 	f.Add(must(claims.Payload()))
 	f.Add([]byte(`{"iss":"https://id.example.com/","sub":"a","aud":["https://api/tv-shows"],"exp":1e308,"iat":1}`))
+	hostile := map[string]bool{}
+	for _, exp := range []any{nil, 0, 1, -1, now.Unix() - 31, "1900000000", 1900000000.5, json.RawMessage("1e308"), json.RawMessage("2e9"), json.RawMessage("9007199254740993")} {
+		payload := change(f, "exp", exp)
+		hostile[payload] = true
+		f.Add([]byte(payload))
+	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		token, err := oauth.VerifyAccessToken(must(es256().Sign("at+jwt", payload)), rules(oauth.DialectRFC9068), keys())
 		if err != nil {
 			return
+		}
+		if hostile[string(payload)] {
+			t.Fatalf("accepted %s", payload)
 		}
 		var reference struct {
 			Iss, Sub string

@@ -57,12 +57,15 @@ func TestParseAuthorizationRequest(t *testing.T) {
 }
 
 // What is wrong with a request, and whether the client may be told by redirect.
-func TestAuthorizationRequestErrors(t *testing.T) {
+// refusal is a request changed in one way, and the error that answers it.
+type refusal struct {
+	row, change, code string
+	page              bool
+}
+
+func refusals() []refusal {
 	long := strings.Repeat("x", 2049)
-	for _, c := range []struct {
-		row, change, code string
-		page              bool
-	}{
+	return []refusal{
 		{"AZ06", "-client_id", oauth.InvalidRequest, true},
 		{"AZ06", "client_id=", oauth.InvalidRequest, true},
 		{"AZ06", "+client_id=client", oauth.InvalidRequest, true},
@@ -129,31 +132,53 @@ func TestAuthorizationRequestErrors(t *testing.T) {
 		{"", "resource=https://api/#x", oauth.InvalidTarget, false},
 		{"", "resource=https://api/a&audience=https://api/b", oauth.InvalidTarget, false},
 		{"", "resource=https://api/a&+resource=https://api/b", oauth.InvalidTarget, false},
-	} {
-		t.Run(strings.TrimSpace(c.row+" "+strings.ToValidUTF8(c.change, "?")), func(t *testing.T) {
-			changes := strings.Split(c.change, "&")
-			r, err := oauth.ParseAuthorizationRequest(request(changes...))
-			if r == nil || err == nil {
-				t.Fatalf("%+v, %v", r, err)
-			}
-			if err.Code != c.code || err.Page != c.page {
-				t.Errorf("%s, page %v; want %s, page %v", err.Code, err.Page, c.code, c.page)
-			}
-			if !r.ResponseMode.Supported() {
-				t.Errorf("no way to answer: %q", r.ResponseMode)
-			}
-			if err.Page && (r.ClientID != "" && r.RedirectURI != "" && strings.Contains(c.change, "+")) {
-				t.Errorf("a doubtful target is kept: %+v", r)
-			}
-			if !err.Page && (r.ClientID != "client" || r.RedirectURI != "https://app.example.com/cb") {
-				t.Errorf("the target is lost: %+v", r)
-			}
-			if !err.Page && !strings.Contains(c.change, "state=") && r.State != "st" {
-				t.Errorf("the state is lost: %+v", r)
-			}
-		})
 	}
 }
+
+// checkRefusals sends the requests of one row of the threat catalogue, or those
+// of none.
+func checkRefusals(t *testing.T, row string) {
+	t.Helper()
+	n := 0
+	for _, c := range refusals() {
+		if c.row == row {
+			n++
+			t.Run(strings.ToValidUTF8(c.change, "?"), c.check)
+		}
+	}
+	if n == 0 {
+		t.Fatalf("no requests for %q", row)
+	}
+}
+
+func (c refusal) check(t *testing.T) {
+	changes := strings.Split(c.change, "&")
+	r, err := oauth.ParseAuthorizationRequest(request(changes...))
+	if r == nil || err == nil {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if err.Code != c.code || err.Page != c.page {
+		t.Errorf("%s, page %v; want %s, page %v", err.Code, err.Page, c.code, c.page)
+	}
+	if !r.ResponseMode.Supported() {
+		t.Errorf("no way to answer: %q", r.ResponseMode)
+	}
+	if err.Page && (r.ClientID != "" && r.RedirectURI != "" && strings.Contains(c.change, "+")) {
+		t.Errorf("a doubtful target is kept: %+v", r)
+	}
+	if !err.Page && (r.ClientID != "client" || r.RedirectURI != "https://app.example.com/cb") {
+		t.Errorf("the target is lost: %+v", r)
+	}
+	if !err.Page && !strings.Contains(c.change, "state=") && r.State != "st" {
+		t.Errorf("the state is lost: %+v", r)
+	}
+}
+
+func TestAuthorizationRequestErrors(t *testing.T) { checkRefusals(t, "") }
+func TestThreat_AZ06_Refused(t *testing.T)        { checkRefusals(t, "AZ06") }
+func TestThreat_AZ12_Refused(t *testing.T)        { checkRefusals(t, "AZ12") }
+func TestThreat_AZ13_Refused(t *testing.T)        { checkRefusals(t, "AZ13") }
+func TestThreat_AZ19_Refused(t *testing.T)        { checkRefusals(t, "AZ19") }
 
 func TestThreat_AZ06_QueryAndBody(t *testing.T) {
 	// As net/http merges them: the body's values first, then the query's.
@@ -276,6 +301,9 @@ func FuzzThreat_AZ19_AuthorizationRequest(f *testing.F) {
 	f.Add(request("claims={\"userinfo\":{\"email\":null}}", "prompt=none", "max_age=0").Encode())
 	f.Add("client_id=a&client_id=b&state=%00&redirect_uri=%ff")
 	f.Add("response_type=token&response_mode=fragment&client_id=x&scope=" + strings.Repeat("a+", 200))
+	for _, c := range refusals() {
+		f.Add(request(strings.Split(c.change, "&")...).Encode())
+	}
 	f.Fuzz(func(t *testing.T, query string) {
 		v, err := url.ParseQuery(query)
 		if err != nil {

@@ -16,7 +16,7 @@ func basic(userinfo string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(userinfo))
 }
 
-func TestParseClientAuthentication(t *testing.T) {
+func TestThreat_CL02_OneWellFormedMethod(t *testing.T) {
 	jwtBearer := oauth.AssertionTypeJWTBearer
 	for _, c := range []struct {
 		name   string
@@ -54,7 +54,7 @@ func TestParseClientAuthentication(t *testing.T) {
 		{"basic, nothing", []string{"Basic"}, nil, oauth.ClientAuthentication{}, oauth.InvalidClient},
 		{"basic, huge", []string{basic("id:" + strings.Repeat("x", 8<<10))}, nil, oauth.ClientAuthentication{}, oauth.InvalidClient},
 	} {
-		t.Run("CL02 "+c.name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			got, err := oauth.ParseClientAuthentication(http.Header{"Authorization": c.header}, c.params)
 			if oauth.CodeOf(err) != c.code {
 				t.Fatalf("%+v, %v", got, err)
@@ -125,6 +125,10 @@ func FuzzThreat_CL02_ClientAuthentication(f *testing.F) {
 	f.Add(basic("id:secret"), "id", "", "")
 	f.Add("", "id", "secret", "")
 	f.Add("Bearer x", "", "", "e.y.J")
+	f.Add(basic("id:secret"), "id", "secret", "")
+	f.Add(basic("id:secret"), "", "", "e.y.J")
+	f.Add("Bearer x", "id", "", "")
+	f.Add(basic(":secret"), "", "", "")
 	f.Fuzz(func(t *testing.T, header, id, secret, assertion string) {
 		h := http.Header{}
 		if header != "" {

@@ -58,6 +58,15 @@ func TestThreat_HT08_ContentType(t *testing.T) {
 	}
 }
 
+// fields are n parameters, each of the given format.
+func fields(n int, format, separator string) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(format, i)
+	}
+	return strings.Join(list, separator)
+}
+
 func TestThreat_HT08_Limits(t *testing.T) {
 	_, err := oauth.ParseTokenRequest(formType, []byte("a="+strings.Repeat("x", 64<<10)))
 	if !errors.Is(err, oauth.ErrTooLarge) || oauth.AsError(err).Status() != http.StatusRequestEntityTooLarge {
@@ -65,13 +74,6 @@ func TestThreat_HT08_Limits(t *testing.T) {
 	}
 	if _, err := oauth.ParseTokenRequest(formType, []byte("a="+strings.Repeat("x", 64<<10-2))); err != nil {
 		t.Errorf("64 KiB: %v", err)
-	}
-	fields := func(n int, format, separator string) string {
-		list := make([]string, n)
-		for i := range list {
-			list[i] = fmt.Sprintf(format, i)
-		}
-		return strings.Join(list, separator)
 	}
 	for n, ok := range map[int]bool{200: true, 201: false, 5000: false} {
 		if _, err := oauth.ParseTokenRequest(formType, []byte(fields(n, "f%d=1", "&"))); (err == nil) != ok {
@@ -103,6 +105,11 @@ func FuzzThreat_HT08_TokenRequest(f *testing.F) {
 	f.Add(formType, []byte("grant_type=authorization_code&code=x&redirect_uri=https%3A%2F%2Fa%2F"))
 	f.Add(jsonType, []byte(`{"grant_type":"refresh_token","refresh_token":"x","n":1,"o":{}}`))
 	f.Add("multipart/form-data; boundary=x", []byte("--x\r\n"))
+	f.Add(formType, []byte("a=1&a=2"))
+	f.Add(formType, []byte("a=%00&b=%0d%0a"))
+	f.Add(jsonType, []byte(`{"a":"\u0000"}`))
+	f.Add(formType, []byte(fields(201, "f%d=1", "&")))
+	f.Add(jsonType, []byte("{"+fields(201, `"f%d":1`, ",")+"}"))
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
 		p, err := oauth.ParseTokenRequest(contentType, body)
 		if (p == nil) == (err == nil) {

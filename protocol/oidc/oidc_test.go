@@ -354,11 +354,23 @@ func golden(t *testing.T, name string, v any) {
 
 func FuzzThreat_JW08_IDTokenPayload(f *testing.F) {
 	claims := idClaims()
-	f.Add(must(claims.Payload()))
+	good := string(must(claims.Payload()))
+	f.Add([]byte(good))
+	hostile := map[string]bool{}
+	for _, payload := range []string{
+		strings.Replace(good, `{`, `{"sub":"eve",`, 1), strings.Replace(good, `{`, `{"s\u0075b":"eve",`, 1), strings.Replace(good, `"sub"`, `"SUB"`, 1), good + `{}`, "\ufeff" + good,
+		strings.Replace(good, `{`, "{\"x\":\"\xff\",", 1), strings.Replace(good, `{`, `{"x":`+strings.Repeat("[", 20)+strings.Repeat("]", 20)+`,`, 1),
+	} {
+		hostile[payload] = true
+		f.Add([]byte(payload))
+	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		token, err := oidc.VerifyIDToken(must(signer().Sign("JWT", payload)), idRules(), keys())
 		if err != nil {
 			return
+		}
+		if hostile[string(payload)] {
+			t.Fatalf("accepted %s", payload)
 		}
 		var reference map[string]json.RawMessage
 		if err := json.Unmarshal(payload, &reference); err != nil {

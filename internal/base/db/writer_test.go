@@ -106,7 +106,8 @@ func TestThreat_DB07_FullQueueIsBusy(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := w.write(t.Context(), write{verb: func(*Tx) error { return nil }}); !errors.Is(err, ErrBusy) {
+	one := &turn{caller: t.Context(), verb: func(*Tx) error { return nil }, done: make(chan struct{})}
+	if err := w.enqueue(one); !errors.Is(err, ErrBusy) {
 		t.Errorf("one more verb: %v", err)
 	}
 	close(proceed)

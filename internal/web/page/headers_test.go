@@ -188,12 +188,15 @@ func TestThreat_BR15_PrefetchGetsNothing(t *testing.T) {
 }
 
 // TestThreat_AZ20_NothingFromElsewhere: no page loads anything from another
-// origin, and links that leave carry no referrer (the header forbids it, see
-// TestHeadersOfEveryPage).
+// origin, links that leave carry no referrer, and no page is kept.
 func TestThreat_AZ20_NothingFromElsewhere(t *testing.T) {
 	r := renderer(t, gallery.Options())
 	for _, s := range gallery.Samples() {
-		for _, ref := range loads.FindAllStringSubmatch(render(r, s).Body.String(), -1) {
+		w := render(r, s)
+		if h := w.Header(); h.Get("Referrer-Policy") != "no-referrer" || h.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: headers %v", s.Name, h)
+		}
+		for _, ref := range loads.FindAllStringSubmatch(w.Body.String(), -1) {
 			if !strings.HasPrefix(ref[1], "/") || strings.HasPrefix(ref[1], "//") {
 				t.Errorf("%s loads %s", s.Name, ref[1])
 			}
