@@ -5,7 +5,11 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
+	"github.com/gatehouse-dev/gatehouse/internal/core/admin"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
+	"github.com/gatehouse-dev/gatehouse/internal/endpoint/management"
+	"github.com/gatehouse-dev/gatehouse/internal/web/signin"
 )
 
 // ManagementPermissions are what can be done at /api/v2/. Whoever holds one of them is an
@@ -16,6 +20,10 @@ func ManagementPermissions() []apps.Permission {
 		{Value: "create:clients", Description: "Register applications"},
 		{Value: "update:clients", Description: "Change applications"},
 		{Value: "delete:clients", Description: "Remove applications"},
+		{Value: "read:client_grants", Description: "See what applications may do in their own name"},
+		{Value: "create:client_grants", Description: "Let applications call APIs in their own name"},
+		{Value: "update:client_grants", Description: "Change what applications may do in their own name"},
+		{Value: "delete:client_grants", Description: "Stop applications from calling APIs in their own name"},
 		{Value: "read:resource_servers", Description: "See APIs"},
 		{Value: "create:resource_servers", Description: "Register APIs"},
 		{Value: "update:resource_servers", Description: "Change APIs"},
@@ -27,6 +35,21 @@ func ManagementPermissions() []apps.Permission {
 		{Value: "create:user_tickets", Description: "Make links with which a user chooses a password"},
 		{Value: "read:logs", Description: "Read the audit log"},
 	}
+}
+
+// Admin returns the verbs on clients, APIs and permissions, for commands and for the management API.
+func (h *House) Admin() *admin.Admin {
+	return &admin.Admin{Clock: h.Clock, Apps: h.Apps, Access: h.Access, Grants: h.Grants, People: h.People}
+}
+
+// managementAPI is the house's own API: one row of the table, with a table of its own behind it.
+func (h *House) managementAPI() (route, error) {
+	api, err := management.New(management.Options{
+		Admin: h.Admin(), Apps: h.Apps, Access: h.Access, People: h.People, SignIn: h.SignIn,
+		Tokens: grants.AccessTokens{Clock: h.Clock, Keys: h.Keys, Apps: h.Apps, Grants: h.Grants},
+		Log:    h.Log, Permissions: ManagementPermissions(), PasswordLink: signin.PasswordLink,
+	})
+	return route{path: management.Prefix, prefix: true, all: api}, err
 }
 
 // ensureManagementAPI registers the house's own API in a new tenant, and adds permissions that

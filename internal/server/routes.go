@@ -24,6 +24,8 @@ type route struct {
 	methods map[string]http.Handler
 	// prefix makes the path stand for everything below it as well.
 	prefix bool
+	// all answers every method itself, in place of methods.
+	all http.Handler
 }
 
 // Handler returns what serves the house: the edge around the table of routes.
@@ -40,7 +42,11 @@ func (h *House) Handler() (http.Handler, error) {
 		Log: h.Log, Pages: pages{people}, ClientFailures: limit.NewCounter(10, time.Minute, 100_000),
 	}
 	people.Authorization = machines
-	routes := slices.Concat(machineRoutes(machines), peopleRoutes(people, render))
+	management, err := h.managementAPI()
+	if err != nil {
+		return nil, err
+	}
+	routes := slices.Concat(machineRoutes(machines), peopleRoutes(people, render), []route{management})
 	if h.Dev != nil {
 		routes = append(routes, h.devRoutes(people, render)...)
 	}
@@ -170,6 +176,9 @@ func table(routes []route, people *signin.Handler) http.Handler {
 			return
 		}
 		handler, ok := found.methods[r.Method]
+		if found.all != nil {
+			handler, ok = found.all, true
+		}
 		if !ok {
 			refuseMethod(w, found)
 			return

@@ -63,6 +63,14 @@ func NewAPI(identifier, name string) *API {
 	}}
 }
 
+// DefaultAlg is what tokens of a dialect are signed with unless their API chose another algorithm.
+func DefaultAlg(d Dialect) jose.Alg {
+	if d == DialectAuth0 {
+		return jose.RS256
+	}
+	return jose.ES256
+}
+
 // AccessTokenTTL returns how long an access token for this API is valid: its own figure, or the
 // tenant's.
 func (a *API) AccessTokenTTL(tn *tenant.Tenant) time.Duration {

@@ -1,0 +1,83 @@
+package management
+
+import "strings"
+
+// route is one thing that can be asked for.
+type route struct {
+	method     string
+	path       string // below Prefix; {id} stands for one segment
+	permission string // whoever calls must have it
+	touches    rank   // whom the call changes: who has more rights than the caller is left alone
+	query      []string
+	takesBody  bool
+	handle     func(*call) (answer, error)
+}
+
+// match reports whether the route is at path, and what stands there for {id}.
+func (r route) match(path string) (id string, ok bool) {
+	before, after, has := strings.Cut(r.path, "{id}")
+	if !has {
+		return "", path == r.path
+	}
+	id, found := strings.CutPrefix(path, before)
+	if !found {
+		return "", false
+	}
+	if id, found = strings.CutSuffix(id, after); !found {
+		return "", false
+	}
+	return id, isSegment(id)
+}
+
+// isSegment reports whether s is one segment that means itself.
+func isSegment(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c != '-' && c != '_' && c != '.' && c != '~' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return s != "" && s != "." && s != ".." && len(s) <= 1024
+}
+
+// paged are the query parameters of a list.
+func paged(more ...string) []string {
+	return append([]string{"page", "per_page", "include_totals"}, more...)
+}
+
+// routes is the whole API.
+func routes() []route {
+	const get, post, patch, del = "GET", "POST", "PATCH", "DELETE"
+	return []route{
+		{get, "clients", "read:clients", nobody, paged(), false, listClients},
+		{post, "clients", "create:clients", nobody, nil, true, createClient},
+		{get, "clients/{id}", "read:clients", nobody, nil, false, getClient},
+		{patch, "clients/{id}", "update:clients", theClient, nil, true, updateClient},
+		{del, "clients/{id}", "delete:clients", theClient, nil, false, deleteClient},
+		{post, "clients/{id}/rotate-secret", "update:clients", theClient, nil, false, rotateSecret},
+
+		{get, "client-grants", "read:client_grants", nobody, paged("client_id", "audience"), false, listClientGrants},
+		{post, "client-grants", "create:client_grants", nobody, nil, true, createClientGrant},
+		{patch, "client-grants/{id}", "update:client_grants", nobody, nil, true, updateClientGrant},
+		{del, "client-grants/{id}", "delete:client_grants", nobody, nil, false, deleteClientGrant},
+
+		{get, "resource-servers", "read:resource_servers", nobody, paged("identifier"), false, listAPIs},
+		{post, "resource-servers", "create:resource_servers", nobody, nil, true, createAPI},
+		{get, "resource-servers/{id}", "read:resource_servers", nobody, nil, false, getAPI},
+		{patch, "resource-servers/{id}", "update:resource_servers", nobody, nil, true, updateAPI},
+		{del, "resource-servers/{id}", "delete:resource_servers", nobody, nil, false, deleteAPI},
+
+		{get, "users", "read:users", nobody, paged("q", "email"), false, listUsers},
+		{post, "users", "create:users", nobody, nil, true, createUser},
+		{get, "users/{id}", "read:users", nobody, nil, false, getUser},
+		{patch, "users/{id}", "update:users", theUser, nil, true, updateUser},
+		{del, "users/{id}", "delete:users", theUser, nil, false, deleteUser},
+		{get, "users/{id}/permissions", "read:users", nobody, paged(), false, listPermissions},
+		{post, "users/{id}/permissions", "update:users", theUser, nil, true, grantPermissions},
+		{del, "users/{id}/permissions", "update:users", theUser, nil, true, withdrawPermissions},
+
+		{post, "tickets/password-change", "create:user_tickets", nobody, nil, true, passwordTicket},
+
+		{get, "logs", "read:logs", nobody, []string{"from", "take", "user_id"}, false, listLogs},
+	}
+}
