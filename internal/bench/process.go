@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// process is a running server process.
+type process struct {
+	cmd                  *exec.Cmd
+	stdin                io.Closer
+	house, bare, control string // addresses
+	client               *http.Client
+	took                 time.Duration // from exec to the first answer
+}
+
+// startTime is how long a server may take to answer first.
+const startTime = 20 * time.Second
+
+// startServer starts a server on a database and waits for its first answer. The listeners are
+// made here and inherited, so that the first request waits in the kernel and not in a loop.
+func startServer(ctx context.Context, database string) (_ *process, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &process{
+		cmd:    exec.CommandContext(ctx, self, "-serve", database),
+		client: &http.Client{Timeout: time.Minute},
+	}
+	p.cmd.Stdout, p.cmd.Stderr = os.Stdout, os.Stderr
+	for _, addr := range []*string{&p.house, &p.bare, &p.control} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		f, err := l.(*net.TCPListener).File()
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		*addr = l.Addr().String()
+		p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, f)
+	}
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	c, err := dial(p.house)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(startTime))
+	began := time.Now()
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	answer, err := c.do(get(c.begin(), discoveryPath))
+	p.took = time.Since(began)
+	if err != nil || answer.status != http.StatusOK {
+		return nil, errors.Join(fmt.Errorf("the server does not answer: status %d: %v", answer.status, err), p.stop())
+	}
+	return p, nil
+}
+
+// stop ends the server and waits for it.
+func (p *process) stop() error {
+	p.stdin.Close()
+	if err := p.cmd.Wait(); err != nil {
+		return fmt.Errorf("the server ended badly: %w", err)
+	}
+	return nil
+}
+
+// ask sends a request to the control of the process.
+func (p *process) ask(method, path string) ([]byte, error) {
+	r, err := http.NewRequest(method, "http://"+p.control+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := p.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s %s: %s", method, path, body)
+	}
+	return body, err
+}
+
+// resident returns the memory of the process in bytes, or 0 where the system does not tell.
+func (p *process) resident() int64 {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	for line := range bytes.Lines(status) {
+		if value, ok := strings.CutPrefix(string(line), "VmRSS:"); ok {
+			kB, _ := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
+			return kB << 10
+		}
+	}
+	return 0
+}
+
+// cpu returns the processor time the process has used, or 0 where the system does not tell.
+func (p *process) cpu() time.Duration {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond // ticks of 100 Hz
+}
