@@ -290,8 +290,10 @@ func TestThreat_RP08_CombinedSchemes(t *testing.T) {
 	} {
 		h := guard.Require(chain)(http.HandlerFunc(whoami))
 		for _, header := range [][]string{
-			{"X-A", "bad", "X-B", "bob"}, {"X-A", "alice", "X-B", "bad"},
-			{"X-A", "broken", "X-B", "bob"}, {"X-A", "alice", "X-B", "down"},
+			{"X-A", "bad", "X-B", "bob"},
+			{"X-A", "alice", "X-B", "bad"},
+			{"X-A", "broken", "X-B", "bob"},
+			{"X-A", "alice", "X-B", "down"},
 		} {
 			if w := get(h, header...); w.Code < 400 {
 				t.Errorf("%s: %v: %d: a bad credential hides behind a good one", name, header, w.Code)

@@ -120,10 +120,18 @@ func TestChallenges(t *testing.T) {
 		{"another scheme", "Basic YTpi", nil, 401, `Bearer realm="shows"`},
 		{"expired", "Bearer " + expired, nil, 401, `Bearer realm="shows", error="invalid_token", error_description="The access token expired"`},
 		{"forged", "Bearer " + good[:len(good)-4] + "AAAA", nil, 401, `Bearer realm="shows", error="invalid_token", error_description="The access token is invalid"`},
-		{"scope missing", "Bearer " + good, []guard.Option{guard.Scopes("read:shows", "write:shows")}, 403,
-			`Bearer realm="shows", error="insufficient_scope", error_description="The credential lacks a scope this resource requires", scope="read:shows write:shows"`},
-		{"permission missing", "Bearer " + good, []guard.Option{guard.Permissions("write:shows")}, 403,
-			`Bearer realm="shows", error="insufficient_scope", error_description="The principal lacks a permission this resource requires", scope="write:shows"`},
+		{
+			"scope missing", "Bearer " + good,
+			[]guard.Option{guard.Scopes("read:shows", "write:shows")},
+			403,
+			`Bearer realm="shows", error="insufficient_scope", error_description="The credential lacks a scope this resource requires", scope="read:shows write:shows"`,
+		},
+		{
+			"permission missing", "Bearer " + good,
+			[]guard.Option{guard.Permissions("write:shows")},
+			403,
+			`Bearer realm="shows", error="insufficient_scope", error_description="The principal lacks a permission this resource requires", scope="write:shows"`,
+		},
 		{"all needs met", "Bearer " + good, []guard.Option{guard.Scopes("read:shows"), guard.Permissions("read:shows"), guard.Users()}, 200, ""},
 	}
 	for _, tt := range tests {
@@ -232,8 +240,10 @@ func TestThreat_JW05_OtherKindsOfToken(t *testing.T) {
 		idToken := issuer.IDClaims("n-1")
 		forAPI := maps.Clone(idToken) // an ID token whose client calls itself like the API
 		forAPI["aud"] = audience
-		logout := map[string]any{"iss": issuer.URL, "aud": audience, "sub": "alice", "sid": "s", "iat": access["iat"], "exp": access["exp"], "jti": "1",
-			"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}
+		logout := map[string]any{
+			"iss": issuer.URL, "aud": audience, "sub": "alice", "sid": "s", "iat": access["iat"], "exp": access["exp"], "jti": "1",
+			"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+		}
 		proof := map[string]any{"htm": "GET", "htu": "https://api/", "jti": "1", "iat": access["iat"]}
 		assertion := map[string]any{"iss": testissuer.ClientID, "sub": testissuer.ClientID, "aud": issuer.URL, "jti": "1", "exp": access["exp"], "iat": access["iat"]}
 		good := dialect.Type()

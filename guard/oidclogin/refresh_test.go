@@ -254,6 +254,7 @@ func (brokenStore) Create(context.Context, session.Record) (string, error) { ret
 func (brokenStore) Find(context.Context, string, string) (session.Record, error) {
 	return session.Record{}, errBroken
 }
+
 func (brokenStore) Update(context.Context, string, session.Record) (string, error) {
 	return "", errBroken
 }

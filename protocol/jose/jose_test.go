@@ -20,7 +20,8 @@ var private = sync.OnceValue(func() (k struct {
 	ecdsa   *ecdsa.PrivateKey
 	ed25519 ed25519.PrivateKey
 	secret  []byte
-}) {
+},
+) {
 	var err error
 	if k.rsa, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
 		panic(err)

@@ -45,11 +45,27 @@ const (
 // sum is what a sealed request can grow to.
 func parameterLimits() []parameterLimit {
 	return []parameterLimit{
-		{"response_type", 64}, {"response_mode", 32}, {"scope", maxScopeBytes}, {"state", 2 << 10}, {"nonce", 2 << 10},
-		{"code_challenge", 128}, {"code_challenge_method", 16}, {"prompt", 64}, {"max_age", 16}, {"acr_values", 1 << 10},
-		{"login_hint", 512}, {"id_token_hint", jose.MaxTokenBytes}, {"ui_locales", 256}, {"display", 16},
-		{"claims", maxClaimsBytes}, {"audience", 1 << 10}, {"screen_hint", 32}, {"connection", 128}, {"organization", 128},
-		{"request", jose.MaxTokenBytes}, {"request_uri", 2 << 10},
+		{"response_type", 64},
+		{"response_mode", 32},
+		{"scope", maxScopeBytes},
+		{"state", 2 << 10},
+		{"nonce", 2 << 10},
+		{"code_challenge", 128},
+		{"code_challenge_method", 16},
+		{"prompt", 64},
+		{"max_age", 16},
+		{"acr_values", 1 << 10},
+		{"login_hint", 512},
+		{"id_token_hint", jose.MaxTokenBytes},
+		{"ui_locales", 256},
+		{"display", 16},
+		{"claims", maxClaimsBytes},
+		{"audience", 1 << 10},
+		{"screen_hint", 32},
+		{"connection", 128},
+		{"organization", 128},
+		{"request", jose.MaxTokenBytes},
+		{"request_uri", 2 << 10},
 	}
 }
 

@@ -79,8 +79,17 @@ func TestThreat_CL02_RegisteredMethod(t *testing.T) {
 		registered []oauth.AuthMethod
 		ok         bool
 	}{
-		{oauth.AuthBasic, confidential, true}, {oauth.AuthPost, confidential, true}, {oauth.AuthNone, confidential, false}, {oauth.AuthPrivateKeyJWT, confidential, false},
-		{oauth.AuthNone, public, true}, {oauth.AuthBasic, public, false}, {oauth.AuthPost, public, false}, {oauth.AuthPost, confidential[:1], false}, {oauth.AuthNone, nil, false}, {"", nil, false}, {"", public, false},
+		{oauth.AuthBasic, confidential, true},
+		{oauth.AuthPost, confidential, true},
+		{oauth.AuthNone, confidential, false},
+		{oauth.AuthPrivateKeyJWT, confidential, false},
+		{oauth.AuthNone, public, true},
+		{oauth.AuthBasic, public, false},
+		{oauth.AuthPost, public, false},
+		{oauth.AuthPost, confidential[:1], false},
+		{oauth.AuthNone, nil, false},
+		{"", nil, false},
+		{"", public, false},
 	} {
 		err := oauth.ClientAuthentication{Method: c.method, ClientID: "id"}.CheckMethod(c.registered)
 		if (err == nil) != c.ok || err != nil && (oauth.CodeOf(err) != oauth.InvalidClient || oauth.AsError(err).Status() != http.StatusUnauthorized) {

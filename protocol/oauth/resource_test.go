@@ -13,9 +13,24 @@ func TestMergeAudience(t *testing.T) {
 		want      string
 		ok        bool
 	}{
-		{"", nil, "", true}, {"my-api", nil, "my-api", true}, {"", []string{"https://api/"}, "https://api/", true}, {"https://api/", []string{"https://api/"}, "https://api/", true}, {"", []string{""}, "", true}, {"", []string{"urn:api:shows"}, "urn:api:shows", true},
-		{"https://api", []string{"https://api/"}, "", false}, {"a", []string{"https://api/"}, "", false}, {"", []string{"https://a/", "https://b/"}, "", false}, {"", []string{"https://a/", "https://a/"}, "", false},
-		{"", []string{"/api"}, "", false}, {"", []string{"api"}, "", false}, {"", []string{"https://api/#f"}, "", false}, {"", []string{"https://api/#"}, "", false}, {"", []string{"https://"}, "", false}, {"", []string{"https://a b/"}, "", false}, {"", []string{"https://a\n/"}, "", false}, {"", []string{"//api"}, "", false},
+		{"", nil, "", true},
+		{"my-api", nil, "my-api", true},
+		{"", []string{"https://api/"}, "https://api/", true},
+		{"https://api/", []string{"https://api/"}, "https://api/", true},
+		{"", []string{""}, "", true},
+		{"", []string{"urn:api:shows"}, "urn:api:shows", true},
+		{"https://api", []string{"https://api/"}, "", false},
+		{"a", []string{"https://api/"}, "", false},
+		{"", []string{"https://a/", "https://b/"}, "", false},
+		{"", []string{"https://a/", "https://a/"}, "", false},
+		{"", []string{"/api"}, "", false},
+		{"", []string{"api"}, "", false},
+		{"", []string{"https://api/#f"}, "", false},
+		{"", []string{"https://api/#"}, "", false},
+		{"", []string{"https://"}, "", false},
+		{"", []string{"https://a b/"}, "", false},
+		{"", []string{"https://a\n/"}, "", false},
+		{"", []string{"//api"}, "", false},
 	} {
 		got, err := oauth.MergeAudience(c.audience, c.resources)
 		if got != c.want || (err == nil) != c.ok || err != nil && oauth.CodeOf(err) != oauth.InvalidTarget {

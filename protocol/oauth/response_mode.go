@@ -61,8 +61,12 @@ type Parameter struct{ Name, Value string }
 // Parameters returns what is set, in a fixed order: the fields of a form_post.
 func (r AuthorizationResponse) Parameters() []Parameter {
 	all := []Parameter{
-		{"code", r.Code}, {"id_token", r.IDToken}, {"error", r.Error}, {"error_description", r.ErrorDescription},
-		{"state", r.State}, {"iss", r.Issuer},
+		{"code", r.Code},
+		{"id_token", r.IDToken},
+		{"error", r.Error},
+		{"error_description", r.ErrorDescription},
+		{"state", r.State},
+		{"iss", r.Issuer},
 	}
 	set := all[:0]
 	for _, p := range all {

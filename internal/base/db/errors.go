@@ -22,12 +22,16 @@ var (
 	ErrNoRows = sql.ErrNoRows
 	// ErrBusy says that the database cannot take the work now, and that nothing was written: the queue is full, the disk is
 	// full, the server is unreachable, a conflict outlived its retries. The answer to a client is 503.
-	ErrBusy error = &fault.Error{Code: fault.Busy, Message: "There is too much to do just now. Try again in a moment.", RetryAfter: 2 * time.Second,
-		Err: errors.New("the database is busy or unavailable")}
+	ErrBusy error = &fault.Error{
+		Code: fault.Busy, Message: "There is too much to do just now. Try again in a moment.", RetryAfter: 2 * time.Second,
+		Err: errors.New("the database is busy or unavailable"),
+	}
 	// ErrUnknownOutcome says that COMMIT was sent and its answer never came or means doubt: the verb may have
 	// happened or not. It must never be reported as success, nor blindly repeated.
-	ErrUnknownOutcome error = &fault.Error{Code: fault.Busy, Message: "It is not certain whether this was done. Look before you try again.", RetryAfter: 2 * time.Second,
-		Err: errors.New("the outcome of the commit is unknown")}
+	ErrUnknownOutcome error = &fault.Error{
+		Code: fault.Busy, Message: "It is not certain whether this was done. Look before you try again.", RetryAfter: 2 * time.Second,
+		Err: errors.New("the outcome of the commit is unknown"),
+	}
 	// ErrClosed is returned by every method after [DB.Close].
 	ErrClosed = errors.New("the database is closed")
 )

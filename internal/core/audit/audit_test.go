@@ -40,8 +40,10 @@ func TestThreat_AD07_EventsHoldOnlyVisibleText(t *testing.T) {
 	dbtest.Each(t, schema.Files, func(t *testing.T, d *db.DB) {
 		tn := newTenant(t, d, "one")
 		hostile := "x\r\n{\"event\":\"forged\"}\x1b[2J\x00\u202e\u2028\xff" + strings.Repeat("ä", 1<<20)
-		record(t, tn, audit.Event{At: noon, Type: audit.SignInFailed, Actor: hostile, UserID: hostile, ClientID: hostile, Address: hostile,
-			UserAgent: hostile, Detail: map[string]any{hostile: hostile, "list": []string{hostile}, "map": map[string]any{"k": hostile}, "n": 3, "err": errors.New(hostile)}})
+		record(t, tn, audit.Event{
+			At: noon, Type: audit.SignInFailed, Actor: hostile, UserID: hostile, ClientID: hostile, Address: hostile,
+			UserAgent: hostile, Detail: map[string]any{hostile: hostile, "list": []string{hostile}, "map": map[string]any{"k": hostile}, "n": 3, "err": errors.New(hostile)},
+		})
 		events, err := audit.List(context.Background(), tn, audit.Query{})
 		if err != nil || len(events) != 1 {
 			t.Fatalf("List = %v, %v", events, err)

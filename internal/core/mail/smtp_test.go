@@ -44,10 +44,12 @@ func (r *relay) Auth(string) (sasl.Server, error) {
 		return nil
 	}), nil
 }
+
 func (r *relay) Mail(from string, _ *smtp.MailOptions) error {
 	r.from = from
 	return nil
 }
+
 func (r *relay) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if r.refuse != nil {
 		return r.refuse
@@ -55,6 +57,7 @@ func (r *relay) Rcpt(to string, _ *smtp.RcptOptions) error {
 	r.to = to
 	return nil
 }
+
 func (r *relay) Data(in io.Reader) error {
 	raw, err := io.ReadAll(in)
 	r.mu.Lock()
@@ -88,8 +91,10 @@ func certificates(t *testing.T) (server, client *tls.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)

@@ -159,9 +159,11 @@ func parseImported(raw []byte) (n NewUser, foreignID string, err error) {
 	if _, err := d.Token(); err != io.EOF {
 		return NewUser{}, "", fault.New(fault.Invalid, "There is something after the user.")
 	}
-	n = NewUser{Email: in.Email, EmailVerified: in.EmailVerified, Blocked: in.Blocked, UserMetadata: in.UserMetadata, AppMetadata: in.AppMetadata,
+	n = NewUser{
+		Email: in.Email, EmailVerified: in.EmailVerified, Blocked: in.Blocked, UserMetadata: in.UserMetadata, AppMetadata: in.AppMetadata,
 		Profile:      Profile{Name: in.Name, GivenName: in.GivenName, FamilyName: in.FamilyName, Nickname: in.Nickname, Picture: in.Picture},
-		PasswordHash: in.PasswordHash}
+		PasswordHash: in.PasswordHash,
+	}
 	if c := in.CustomHash; c != nil {
 		if n.PasswordHash != "" || (c.Algorithm != "bcrypt" && c.Algorithm != "argon2") {
 			return n, "", fault.Field("custom_password_hash", "One hash, and its algorithm bcrypt or argon2, is accepted.")

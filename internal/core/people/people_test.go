@@ -123,8 +123,10 @@ func TestUserFromCreationToDeletion(t *testing.T) {
 		}
 
 		w.now.Advance(time.Hour)
-		u, err = w.Update(bg, w.tn, u.ID, people.Patch{Email: ptr("ada@example.org"), GivenName: ptr("Ada"),
-			UserMetadata: map[string]json.RawMessage{"a": json.RawMessage("null"), "b": json.RawMessage("2")}}, audit.System())
+		u, err = w.Update(bg, w.tn, u.ID, people.Patch{
+			Email: ptr("ada@example.org"), GivenName: ptr("Ada"),
+			UserMetadata: map[string]json.RawMessage{"a": json.RawMessage("null"), "b": json.RawMessage("2")},
+		}, audit.System())
 		if err != nil || u.Email != "ada@example.org" || u.Name != "Ada" || u.GivenName != "Ada" || string(u.UserMetadata) != `{"b":2}` || !u.UpdatedAt.Equal(noon.Add(time.Hour)) {
 			t.Errorf("Update = %+v, %v", u, err)
 		}

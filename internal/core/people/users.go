@@ -66,8 +66,10 @@ type scanner interface{ Scan(...any) error }
 func scanUser(row scanner, u *User, more ...any) error {
 	var userMetadata, appMetadata string
 	var lastLogin, created, updated int64
-	dest := []any{&u.ID, &u.Email, &u.EmailVerified, &u.Name, &u.GivenName, &u.FamilyName, &u.Nickname, &u.Picture, &u.Blocked,
-		&userMetadata, &appMetadata, &lastLogin, &u.LoginsCount, &created, &updated}
+	dest := []any{
+		&u.ID, &u.Email, &u.EmailVerified, &u.Name, &u.GivenName, &u.FamilyName, &u.Nickname, &u.Picture, &u.Blocked,
+		&userMetadata, &appMetadata, &lastLogin, &u.LoginsCount, &created, &updated,
+	}
 	if err := row.Scan(append(dest, more...)...); err != nil {
 		return err
 	}
@@ -227,8 +229,10 @@ func (p *People) Insert(tx *db.Tx, n NewUser) (*Account, error) {
 			return nil, err
 		}
 	}
-	a.User = User{ID: n.ID, Email: address.Text, EmailVerified: n.EmailVerified, Profile: n.Profile, Blocked: n.Blocked,
-		CreatedAt: now, UpdatedAt: now, UserMetadata: json.RawMessage(userMetadata), AppMetadata: json.RawMessage(appMetadata)}
+	a.User = User{
+		ID: n.ID, Email: address.Text, EmailVerified: n.EmailVerified, Profile: n.Profile, Blocked: n.Blocked,
+		CreatedAt: now, UpdatedAt: now, UserMetadata: json.RawMessage(userMetadata), AppMetadata: json.RawMessage(appMetadata),
+	}
 	return a, nil
 }
 
@@ -389,9 +393,15 @@ func (patch Patch) fields() []string {
 		name string
 		set  bool
 	}{
-		{"email", patch.Email != nil}, {"email_verified", patch.EmailVerified != nil}, {"name", patch.Name != nil},
-		{"given_name", patch.GivenName != nil}, {"family_name", patch.FamilyName != nil}, {"nickname", patch.Nickname != nil},
-		{"picture", patch.Picture != nil}, {"user_metadata", patch.UserMetadata != nil}, {"app_metadata", patch.AppMetadata != nil},
+		{"email", patch.Email != nil},
+		{"email_verified", patch.EmailVerified != nil},
+		{"name", patch.Name != nil},
+		{"given_name", patch.GivenName != nil},
+		{"family_name", patch.FamilyName != nil},
+		{"nickname", patch.Nickname != nil},
+		{"picture", patch.Picture != nil},
+		{"user_metadata", patch.UserMetadata != nil},
+		{"app_metadata", patch.AppMetadata != nil},
 	} {
 		if f.set {
 			out = append(out, f.name)

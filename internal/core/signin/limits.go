@@ -174,8 +174,10 @@ func (s *SignIn) check(ctx context.Context, tn *tenant.Tenant, budgets []budget)
 
 // limited is one answer for every budget and every name.
 func limited(b budget, left time.Duration) error {
-	return &fault.Error{Code: fault.Limited, Message: "Too many attempts. Wait a while, then try again.",
-		RetryAfter: min(left, b.wait).Truncate(time.Second) + time.Second, Err: fmt.Errorf("signin: budget %q is used up", b.name)}
+	return &fault.Error{
+		Code: fault.Limited, Message: "Too many attempts. Wait a while, then try again.",
+		RetryAfter: min(left, b.wait).Truncate(time.Second) + time.Second, Err: fmt.Errorf("signin: budget %q is used up", b.name),
+	}
 }
 
 // clear forgets the failures that a success makes good: those of the account, but not those the

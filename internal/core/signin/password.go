@@ -157,8 +157,10 @@ func (s *SignIn) enter(tx *db.Tx, tn *tenant.Tenant, a *people.Account, d device
 	}
 	user := a.User
 	user.LastLoginAt, user.LoginsCount = session.AuthTime, user.LoginsCount+1
-	return &Result{Session: session, User: &user, Cookie: cookie, Silent: silent,
-		Device: s.sealDevice(tn, d.with(a.ID, a.PasswordChangedAt))}, nil
+	return &Result{
+		Session: session, User: &user, Cookie: cookie, Silent: silent,
+		Device: s.sealDevice(tn, d.with(a.ID, a.PasswordChangedAt)),
+	}, nil
 }
 
 // ChangePassword sets another password for who is signed in. It needs the current one, which is

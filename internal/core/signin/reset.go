@@ -34,8 +34,10 @@ func (s *SignIn) StartReset(ctx context.Context, tn *tenant.Tenant, email string
 			return err
 		}
 		able := account != nil && !account.Blocked
-		id, code, err := s.people.Issue(tx, people.NewChallenge{Purpose: people.PasswordReset, Target: address.Key, Browser: from.Browser,
-			Payload: []byte(address.Text), Doomed: !able})
+		id, code, err := s.people.Issue(tx, people.NewChallenge{
+			Purpose: people.PasswordReset, Target: address.Key, Browser: from.Browser,
+			Payload: []byte(address.Text), Doomed: !able,
+		})
 		if err != nil {
 			return err
 		}

@@ -194,9 +194,11 @@ type proof struct {
 func (s *SignIn) begin(tx *db.Tx, tn *tenant.Tenant, p proof, from From) (f *Session, cookie, silent string, err error) {
 	now := s.now()
 	cookie, silent = id.Secret(), id.Secret()
-	f = &Session{SID: id.UUID(), UserID: p.userID, Email: p.email, Name: p.name, State: p.state, AuthTime: now, AMR: p.amr, ACR: p.acr,
+	f = &Session{
+		SID: id.UUID(), UserID: p.userID, Email: p.email, Name: p.name, State: p.state, AuthTime: now, AMR: p.amr, ACR: p.acr,
 		Address: audit.Clean(from.origin("").Address), UserAgent: audit.Clean(from.UserAgent), CreatedAt: now, SeenAt: now,
-		End: now.Add(tn.Settings.SessionAbsolute), idle: tn.Settings.SessionIdle}
+		End: now.Add(tn.Settings.SessionAbsolute), idle: tn.Settings.SessionIdle,
+	}
 	f.IdleEnd = earlier(now.Add(f.idle), f.End)
 	renewed, err := s.renew(tx, tn, f, from.Session, cookie, silent)
 	if err != nil {

@@ -326,7 +326,9 @@ func TestEventMatrix(t *testing.T) {
 			"delete": {
 				do:       func(u *people.User, _ *signin.Result) error { return w.Delete(bg, w.tn, u.ID, audit.System()) },
 				sessions: true, mailed: true,
-				ended: func(u *people.User, _ *signin.Result) []string { return []string{"user " + u.ID + " user_deleted", "consents " + u.ID} },
+				ended: func(u *people.User, _ *signin.Result) []string {
+					return []string{"user " + u.ID + " user_deleted", "consents " + u.ID}
+				},
 			},
 			"suspicion": {
 				do:       func(u *people.User, _ *signin.Result) error { return w.ForceSignIn(bg, w.tn, u.ID, audit.System()) },

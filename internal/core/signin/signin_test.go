@@ -78,6 +78,7 @@ type fakeGrants struct {
 func (g *fakeGrants) EndSession(tx *db.Tx, sid, because string) error {
 	return g.add(tx, "session "+sid+" "+because)
 }
+
 func (g *fakeGrants) EndUser(tx *db.Tx, userID, because string) error {
 	return g.add(tx, "user "+userID+" "+because)
 }
@@ -150,8 +151,10 @@ func newWorld(t *testing.T, a, b *db.DB, options ...option) *world {
 		}
 		p := people.New(w.now, keys, people.NewHasher(people.HasherOptions{Params: people.Params{Memory: 8, Time: 1, Threads: 1}, Queue: 10_000, Wait: time.Minute}))
 		outbox := mail.New(mail.Options{DB: d, Keys: keys, Clock: w.now})
-		return node{signin.New(signin.Options{Clock: w.now, Keys: keys, People: p, Mail: outbox, Grants: w.grants,
-			Access: fakeAccess{tn.ManagementAudience()}, Limits: limits}), p, tn}, outbox
+		return node{signin.New(signin.Options{
+			Clock: w.now, Keys: keys, People: p, Mail: outbox, Grants: w.grants,
+			Access: fakeAccess{tn.ManagementAudience()}, Limits: limits,
+		}), p, tn}, outbox
 	}
 	var outbox *mail.Outbox
 	w.node, outbox = build(a)
@@ -305,7 +308,11 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("events %v", got)
 		}
 		for _, c := range []struct{ login, password string }{
-			{"ada@example.com", another}, {"ada@example.com", ""}, {"bob@example.com", password}, {"", ""}, {"a\x00\xff", password},
+			{"ada@example.com", another},
+			{"ada@example.com", ""},
+			{"bob@example.com", password},
+			{"", ""},
+			{"a\x00\xff", password},
 			{"ada@example.com", string(make([]byte, 2000))},
 		} {
 			if r, err := w.try(c.login, c.password, signin.From{Address: home}); !errors.Is(err, signin.ErrBadCredentials) || r != nil {

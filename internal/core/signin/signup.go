@@ -101,8 +101,10 @@ func (s *SignIn) mailSignUp(ctx context.Context, tn *tenant.Tenant, address peop
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
-		id, code, err := s.people.Issue(tx, people.NewChallenge{Purpose: people.SignUp, Target: address.Key, Browser: from.Browser,
-			Payload: payload, Doomed: owner != nil})
+		id, code, err := s.people.Issue(tx, people.NewChallenge{
+			Purpose: people.SignUp, Target: address.Key, Browser: from.Browser,
+			Payload: payload, Doomed: owner != nil,
+		})
 		if err != nil {
 			return err
 		}

@@ -46,7 +46,9 @@ func Samples() []Sample {
 	consent := page.Consent{
 		Frame: frame, ClientName: "Watchlist", ClientHost: "watchlist.example", ThirdParty: true, Email: "ada@example.com",
 		Scopes: []page.Scope{
-			{Name: "openid"}, {Name: "profile"}, {Name: "email"},
+			{Name: "openid"},
+			{Name: "profile"},
+			{Name: "email"},
 			{Name: "read:shows", Description: "Read the list of shows", API: "https://api/tv-shows"},
 			{Name: "offline_access"},
 		},
