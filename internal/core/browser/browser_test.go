@@ -1,6 +1,7 @@
 package browser_test
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -195,16 +196,20 @@ func FuzzThreat_BR03_Read(f *testing.F) {
 			return
 		}
 		// Whatever is read stands there byte for byte, after the start or a semicolon.
-		at := strings.Index("; "+strings.ReplaceAll(";"+header, ";", "; "), "; gatehouse_sso="+got)
-		loose := strings.Contains(";"+header+";", ";gatehouse_sso="+got+";") || strings.Contains(";"+header+";", "; gatehouse_sso="+got+";")
-		if !loose || at < 0 {
+		if !strings.Contains(";"+header+";", ";gatehouse_sso="+got+";") && !strings.Contains(";"+header+";", "; gatehouse_sso="+got+";") {
 			t.Fatalf("%q reads %q", header, got)
 		}
 	})
 }
 
 func FuzzThreat_BR11_OpenFlow(f *testing.F) {
-	k, tn := keyring(f, 1), plain()
+	var key [32]byte
+	rand.Read(key[:]) // the workers of a fuzzer are processes, each with a seal of its own
+	k, err := seal.New([]seal.MasterKey{seal.NewMasterKey(key)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	tn := plain()
 	good, err := browser.SealFlow(k, tn, "mine", browser.Flow{StartedAt: noon})
 	if err != nil {
 		f.Fatal(err)
