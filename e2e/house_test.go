@@ -110,6 +110,18 @@ func (h *house) demo(name string) string {
 	return ""
 }
 
+// api returns the address of the TV Shows API.
+func (h *house) api() string {
+	h.t.Helper()
+	for _, a := range h.APIs {
+		if a.URL != "" {
+			return strings.TrimSuffix(a.URL, "/")
+		}
+	}
+	h.t.Fatalf("no API says where it is: %v", h.APIs)
+	return ""
+}
+
 // user returns a demo account.
 func (h *house) user(name string) person {
 	h.t.Helper()
