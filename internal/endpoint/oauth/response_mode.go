@@ -1,10 +1,8 @@
 package oauth
 
 import (
-	"errors"
 	"net/http"
 
-	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
@@ -56,6 +54,4 @@ func (s *Server) protocolError(r *http.Request, err error) *oauth.Error {
 // unavailable reports whether the house can not answer now: overload, a database that is away, or a
 // commit of which nobody knows whether it happened. None of them is ever told as success, nor as a
 // mistake of the client.
-func unavailable(err error) bool {
-	return fault.Is(err, fault.Busy) || errors.Is(err, db.ErrBusy) || errors.Is(err, db.ErrUnknownOutcome)
-}
+func unavailable(err error) bool { return fault.Is(err, fault.Busy) }
