@@ -24,6 +24,15 @@ type Browser struct {
 	Header http.Header
 }
 
+// Client returns an HTTP client that trusts the house. An Instance that was not made by [New] speaks
+// of a house in another process.
+func (i *Instance) Client() *http.Client {
+	if i.server == nil {
+		return http.DefaultClient
+	}
+	return i.server.Client()
+}
+
 // NewBrowser returns a browser that nobody has used.
 func (i *Instance) NewBrowser(t testing.TB) *Browser {
 	jar, err := cookiejar.New(nil)
@@ -31,7 +40,7 @@ func (i *Instance) NewBrowser(t testing.TB) *Browser {
 		t.Fatal(err)
 	}
 	return &Browser{t: t, node: i, Header: http.Header{}, HTTP: &http.Client{
-		Transport:     i.server.Client().Transport,
+		Transport:     i.Client().Transport,
 		Jar:           jar,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -239,7 +248,7 @@ func (i *Instance) PostForm(t testing.TB, path, clientName string, pairs ...stri
 	for n := 0; n+1 < len(pairs); n += 2 {
 		form.Set(pairs[n], pairs[n+1])
 	}
-	resp, err := i.server.Client().PostForm(i.URL+path, form)
+	resp, err := i.Client().PostForm(i.URL+path, form)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,8 @@ type Options struct {
 	Clock *clock.Virtual
 	// TLS serves an issuer of https, with the cookies and headers that only those have.
 	TLS bool
+	// Hash makes password hashes as costly as a test needs; nil makes them cheap.
+	Hash *people.HasherOptions
 }
 
 // Instance is a house that serves.
@@ -80,6 +82,9 @@ func New(t testing.TB, o Options) *Instance {
 		log = slog.New(slog.NewJSONHandler(o.Log, nil))
 	}
 	options := server.Options{Config: c, Clock: o.Clock, Hash: CheapHashes(), Log: log}
+	if o.Hash != nil {
+		options.Hash = *o.Hash
+	}
 	if !o.Production {
 		options.Dev = &server.Dev{}
 	}
