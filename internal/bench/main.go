@@ -12,6 +12,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -54,7 +55,7 @@ type options struct {
 const connections = 64
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	o := options{warm: 2 * time.Second, measure: 5 * time.Second, slice: 500 * time.Millisecond, starts: 10, size: fullSize()}
+	o := options{warm: 2 * time.Second, slice: 500 * time.Millisecond, starts: 10, size: fullSize()}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	serveURL := flags.String("serve", "", "be the server, on this database (this command starts itself so)")
 	databases := flags.String("db", "sqlite,postgres", "databases to measure on")
@@ -62,7 +63,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.BoolVar(&o.quick, "quick", false, "short turns and little data: shows that it works, and no figures worth keeping")
 	flags.StringVar(&o.profiles, "profile", "", "write CPU profiles of the house into this folder, one per operation")
 	flags.StringVar(&o.out, "out", "docs/evidence/bench-"+time.Now().UTC().Format(time.DateOnly)+".md", "write the result to this file too; empty for none")
-	flags.DurationVar(&o.measure, "measure", o.measure, "how long each operation is measured")
+	flags.DurationVar(&o.measure, "measure", 0, "how long each operation is measured (5s, or 600ms when quick)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -70,7 +71,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return serve(ctx, *serveURL)
 	}
 	if o.quick {
-		o.warm, o.measure, o.slice, o.starts, o.size = 200*time.Millisecond, 600*time.Millisecond, 200*time.Millisecond, 3, quickSize()
+		o.warm, o.slice, o.starts, o.size = 200*time.Millisecond, 200*time.Millisecond, 3, quickSize()
+		o.measure = cmp.Or(o.measure, 600*time.Millisecond)
+	}
+	o.measure = cmp.Or(o.measure, 5*time.Second)
+	if o.profiles != "" {
+		o.slice = o.measure // one turn, one profile
 	}
 	if o.quick || *only != "" {
 		o.out = "" // no evidence of anything

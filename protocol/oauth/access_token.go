@@ -108,6 +108,7 @@ type AccessTokenRules struct {
 	Algs     []jose.Alg    // the algorithms of the issuer's keys
 	Now      time.Time     // the moment of judgement
 	Leeway   time.Duration // clock difference granted; 0 is none
+	Memory   *jose.Memory  // of signatures that were right; nil for none
 }
 
 // AccessToken is an access token that passed [VerifyAccessToken], its only
@@ -127,7 +128,7 @@ func (t *AccessToken) Payload() []byte { return t.verified.Payload() }
 // (RFC 9068 §4). Every error is an *[Error] with code invalid_token and wraps
 // the reason: one of the errors above or of package jose.
 func VerifyAccessToken(token string, rules AccessTokenRules, keys jose.KeyFunc) (*AccessToken, error) {
-	verified, err := jose.Verify(token, jose.Expect{Types: []string{rules.Dialect.Type()}, Algs: rules.Algs}, keys)
+	verified, err := jose.Verify(token, jose.Expect{Types: []string{rules.Dialect.Type()}, Algs: rules.Algs, Memory: rules.Memory}, keys)
 	if err != nil {
 		return nil, refuseToken("The access token is invalid.", err)
 	}

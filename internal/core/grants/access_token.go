@@ -37,6 +37,7 @@ func (a AccessTokens) Check(ctx context.Context, tn *tenant.Tenant, token string
 	rules := oauth.AccessTokenRules{
 		Issuer: tn.Issuer, Audience: audience, Dialect: oauth.DialectRFC9068,
 		Algs: []jose.Alg{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}, Now: a.Clock.Now(), Leeway: 0,
+		Memory: a.Grants.checked,
 	}
 	if header.Type == oauth.TypeJWT {
 		rules.Dialect = oauth.DialectAuth0

@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
 	"github.com/gatehouse-dev/gatehouse/internal/base/seal"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/protocol/jose"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
@@ -29,11 +30,17 @@ type Grants struct {
 	clock clock.Clock
 	seal  *seal.Keyring
 	rules *rules
+	// checked remembers which access tokens' signatures were right; everything else about them is
+	// judged whenever they come.
+	checked *jose.Memory
 }
+
+// rememberedTokens is for about how many access tokens: some 3 MB when all are used.
+const rememberedTokens = 32 << 10
 
 // New returns a Grants that has read no rules yet.
 func New(c clock.Clock, k *seal.Keyring) *Grants {
-	return &Grants{clock: c, seal: k, rules: newRules()}
+	return &Grants{clock: c, seal: k, rules: newRules(), checked: jose.NewMemory(rememberedTokens)}
 }
 
 // Authentication is how and when the user of a grant signed in. It stays the same for all tokens
