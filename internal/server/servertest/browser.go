@@ -28,7 +28,7 @@ type Browser struct {
 // of a house in another process.
 func (i *Instance) Client() *http.Client {
 	if i.server == nil {
-		return http.DefaultClient
+		return &http.Client{}
 	}
 	return i.server.Client()
 }
