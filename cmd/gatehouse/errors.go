@@ -2,9 +2,46 @@ package main
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 )
+
+// flagOf names the flag behind a field that the core complains of in the management API's words.
+func flagOf(field string) string {
+	switch field {
+	case "app_type":
+		return "--type"
+	case "callbacks":
+		return "--callback"
+	case "allowed_logout_urls":
+		return "--logout-url"
+	case "web_origins":
+		return "--web-origin"
+	case "grant_types":
+		return "--grant-type"
+	case "token_endpoint_auth_method":
+		return "--auth-method"
+	case "scopes":
+		return "--permission"
+	case "scope", "audience":
+		return "--grant"
+	case "permissions":
+		return "--allow"
+	case "default_permissions":
+		return "--default-permission"
+	case "refresh_token.leeway":
+		return "--refresh-overlap"
+	case "identifier":
+		return "IDENTIFIER"
+	case "email":
+		return "EMAIL"
+	case "":
+		return ""
+	default:
+		return "--" + strings.ReplaceAll(field, "_", "-")
+	}
+}
 
 // explain returns what the operator needs to know about an error. Who runs the command owns the
 // house, so causes are told too; secrets are in no error anyway.
@@ -14,10 +51,10 @@ func explain(err error) string {
 		return err.Error()
 	}
 	text := e.Message
-	if e.Field != "" {
-		text = e.Field + ": " + text
+	if flag := flagOf(e.Field); flag != "" {
+		text = flag + ": " + text
 	}
-	if e.Err != nil {
+	if e.Err != nil && !strings.Contains(text, e.Err.Error()) {
 		text += " (" + e.Err.Error() + ")"
 	}
 	return text

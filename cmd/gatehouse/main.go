@@ -4,26 +4,37 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 )
 
 // commands is the tree of commands.
 type commands struct {
-	Dev     devCommand     `cmd:"" help:"Try Gatehouse: no configuration, this machine only, with demo people and applications."`
+	Dev   devCommand   `cmd:"" help:"Try Gatehouse: no configuration, this machine only, with demo people and applications."`
+	Serve serveCommand `cmd:"" help:"Serve in production."`
+
+	Client clientCommand `cmd:"" help:"Applications: create, list, show, update, delete, rotate-secret." group:"house"`
+	API    apiCommand    `cmd:"" name:"api" help:"APIs, which access tokens are for: create, list, show, update, delete." group:"house"`
+	User   userCommand   `cmd:"" help:"People: create, list, show, update, delete, ban, unban, password-link, import." group:"house"`
+
+	Config  configCommand  `cmd:"" help:"The configuration: check, explain."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
-// streams are where a command writes: results to Out, everything else to Err.
+// streams are where a command reads and writes: results go to Out, everything else to Err.
 type streams struct {
+	In       io.Reader
 	Out, Err io.Writer
 }
 
-func main() { os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr})) }
+func main() { os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})) }
 
 // Exit codes.
 const (
@@ -35,15 +46,18 @@ const (
 type exit int
 
 func run(args []string, to streams) (code int) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	var tree commands
 	parser, err := kong.New(&tree,
 		kong.Name("gatehouse"),
 		kong.Description("An identity provider in one binary. Begin with: gatehouse dev"),
-		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ExplicitGroups([]kong.Group{{Key: "house", Title: "In a house, which --config FILE or --data DIR names:"}}),
 		kong.Writers(to.Out, to.Err),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.Bind(to),
+		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {
 		panic(err) // our own tree: a bug

@@ -6,11 +6,12 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
-// clientBody is a client as it is shown. Its secret is in no answer but the one that made it.
-type clientBody struct {
+// Client is a client as it is shown. Its secret is in no answer but the one that made it.
+type Client struct {
 	ClientID                   string             `json:"client_id"`
 	ClientSecret               string             `json:"client_secret,omitempty"`
 	Name                       string             `json:"name"`
@@ -23,8 +24,8 @@ type clientBody struct {
 	GrantTypes                 []string           `json:"grant_types"`
 	TokenEndpointAuthMethod    oauth.AuthMethod   `json:"token_endpoint_auth_method"`
 	TokenEndpointAuthMethods   []oauth.AuthMethod `json:"token_endpoint_auth_methods"`
-	JWTConfiguration           jwtBody            `json:"jwt_configuration"`
-	RefreshToken               refreshBody        `json:"refresh_token"`
+	JWTConfiguration           JWTConfiguration   `json:"jwt_configuration"`
+	RefreshToken               RefreshToken       `json:"refresh_token"`
 	Profile                    apps.Profile       `json:"profile"`
 	DefaultRedirectURI         string             `json:"default_redirect_uri"`
 	DefaultAudience            string             `json:"default_audience"`
@@ -34,12 +35,14 @@ type clientBody struct {
 	UpdatedAt                  string             `json:"updated_at"`
 }
 
-type jwtBody struct {
+// JWTConfiguration is how ID tokens for a client are.
+type JWTConfiguration struct {
 	LifetimeInSeconds int64  `json:"lifetime_in_seconds"`
 	Alg               string `json:"alg"`
 }
 
-type refreshBody struct {
+// RefreshToken is how refresh tokens of a client are.
+type RefreshToken struct {
 	RotationType      string `json:"rotation_type"`
 	ExpirationType    string `json:"expiration_type"`
 	Leeway            int64  `json:"leeway"`
@@ -55,19 +58,19 @@ const (
 	nonInteractive = "non_interactive" // what Auth0 calls a machine
 )
 
-func (c *call) showClient(client *apps.Client, secret string) clientBody {
-	refresh := client.Refresh(c.tn)
-	b := clientBody{
+// ShowClient returns what is shown of a client. secret is empty but where it was made just now.
+func ShowClient(tn *tenant.Tenant, client *apps.Client, secret string) Client {
+	refresh := client.Refresh(tn)
+	return Client{
 		ClientID: client.ClientID, ClientSecret: secret, Name: client.Name, Description: client.Description, AppType: appType(client.Type),
 		IsFirstParty: !client.ThirdParty, Callbacks: orEmpty(client.RedirectURIs), AllowedLogoutURLs: orEmpty(client.LogoutURLs),
 		WebOrigins: orEmpty(client.WebOrigins), GrantTypes: orEmpty(client.GrantTypes),
 		TokenEndpointAuthMethods: client.AuthMethods, TokenEndpointAuthMethod: client.AuthMethods[0],
-		JWTConfiguration: jwtBody{seconds(client.IDTokenTTL()), idTokenAlg},
-		RefreshToken:     refreshBody{rotationType, expirationType, seconds(refresh.Overlap), seconds(refresh.Lifetime), seconds(refresh.Idle)},
+		JWTConfiguration: JWTConfiguration{seconds(client.IDTokenTTL()), idTokenAlg},
+		RefreshToken:     RefreshToken{rotationType, expirationType, seconds(refresh.Overlap), seconds(refresh.Lifetime), seconds(refresh.Idle)},
 		Profile:          client.Profile, DefaultRedirectURI: client.DefaultRedirectURI, DefaultAudience: client.Audience, Disabled: client.Disabled,
 		InsecureUserinfoQueryToken: client.InsecureUserinfoQueryToken, CreatedAt: stamp(client.CreatedAt), UpdatedAt: stamp(client.UpdatedAt),
 	}
-	return b
 }
 
 func appType(t apps.Type) string {
@@ -201,9 +204,9 @@ func listClients(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	var items []clientBody
+	var items []Client
 	for _, client := range clients {
-		items = append(items, c.showClient(client, ""))
+		items = append(items, ShowClient(c.tn, client, ""))
 	}
 	return list(p, "clients", items, total)
 }
@@ -213,7 +216,7 @@ func getClient(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, named(err, "client")
 	}
-	return ok(c.showClient(client, ""))
+	return ok(ShowClient(c.tn, client, ""))
 }
 
 func createClient(c *call) (answer, error) {
@@ -230,7 +233,7 @@ func createClient(c *call) (answer, error) {
 	if err := c.Admin.CreateClient(c.ctx, c.tn, client, c.by()); err != nil {
 		return answer{}, err
 	}
-	return created(c.showClient(client, secret))
+	return created(ShowClient(c.tn, client, secret))
 }
 
 func updateClient(c *call) (answer, error) {
@@ -242,7 +245,7 @@ func updateClient(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, named(err, "client")
 	}
-	return ok(c.showClient(client, ""))
+	return ok(ShowClient(c.tn, client, ""))
 }
 
 func rotateSecret(c *call) (answer, error) {
@@ -250,7 +253,7 @@ func rotateSecret(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, named(err, "client")
 	}
-	return ok(c.showClient(client, secret))
+	return ok(ShowClient(c.tn, client, secret))
 }
 
 func deleteClient(c *call) (answer, error) {

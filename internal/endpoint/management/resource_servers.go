@@ -2,11 +2,12 @@ package management
 
 import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
 )
 
-// apiBody is an API (a resource server) as it is shown.
-type apiBody struct {
+// ResourceServer is an API as it is shown.
+type ResourceServer struct {
 	ID                   string            `json:"id"`
 	Name                 string            `json:"name"`
 	Identifier           string            `json:"identifier"`
@@ -23,10 +24,11 @@ type apiBody struct {
 	UpdatedAt            string            `json:"updated_at"`
 }
 
-func (c *call) showAPI(api *apps.API) apiBody {
-	b := apiBody{
+// ShowAPI returns what is shown of an API.
+func ShowAPI(tn *tenant.Tenant, api *apps.API) ResourceServer {
+	b := ResourceServer{
 		ID: api.ID, Name: api.Name, Identifier: api.Identifier, IsSystem: api.System, Scopes: api.Permissions, SigningAlg: api.SigningAlg,
-		TokenDialect: api.TokenDialect, TokenLifetime: seconds(api.AccessTokenTTL(c.tn)), AllowOfflineAccess: api.AllowOfflineAccess,
+		TokenDialect: api.TokenDialect, TokenLifetime: seconds(api.AccessTokenTTL(tn)), AllowOfflineAccess: api.AllowOfflineAccess,
 		EnforcePolicies: api.EnforcePermissions, DefaultPermissions: orEmpty(api.DefaultPermissions),
 		IntrospectionClients: orEmpty(api.IntrospectionClients), CreatedAt: stamp(api.CreatedAt), UpdatedAt: stamp(api.UpdatedAt),
 	}
@@ -81,9 +83,9 @@ func listAPIs(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	var items []apiBody
+	var items []ResourceServer
 	for _, api := range apis {
-		items = append(items, c.showAPI(api))
+		items = append(items, ShowAPI(c.tn, api))
 	}
 	return list(p, "resource_servers", items, total)
 }
@@ -93,7 +95,7 @@ func getAPI(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, named(err, "resource_server")
 	}
-	return ok(c.showAPI(api))
+	return ok(ShowAPI(c.tn, api))
 }
 
 func createAPI(c *call) (answer, error) {
@@ -108,7 +110,7 @@ func createAPI(c *call) (answer, error) {
 	if err := c.Admin.CreateAPI(c.ctx, c.tn, api, c.by()); err != nil {
 		return answer{}, err
 	}
-	return created(c.showAPI(api))
+	return created(ShowAPI(c.tn, api))
 }
 
 func updateAPI(c *call) (answer, error) {
@@ -120,7 +122,7 @@ func updateAPI(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, named(err, "resource_server")
 	}
-	return ok(c.showAPI(api))
+	return ok(ShowAPI(c.tn, api))
 }
 
 func deleteAPI(c *call) (answer, error) {

@@ -11,8 +11,8 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
 )
 
-// userBody is a user as it is shown.
-type userBody struct {
+// User is a user as it is shown.
+type User struct {
 	UserID        string          `json:"user_id"`
 	Email         string          `json:"email"`
 	EmailVerified bool            `json:"email_verified"`
@@ -30,8 +30,9 @@ type userBody struct {
 	UpdatedAt     string          `json:"updated_at"`
 }
 
-func showUser(u *people.User) userBody {
-	return userBody{
+// ShowUser returns what is shown of a user.
+func ShowUser(u *people.User) User {
+	return User{
 		UserID: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Name: u.Name, GivenName: u.GivenName, FamilyName: u.FamilyName,
 		Nickname: u.Nickname, Picture: u.Picture, Blocked: u.Blocked, UserMetadata: u.UserMetadata, AppMetadata: u.AppMetadata,
 		LastLogin: stamp(u.LastLoginAt), LoginsCount: u.LoginsCount, CreatedAt: stamp(u.CreatedAt), UpdatedAt: stamp(u.UpdatedAt),
@@ -82,9 +83,9 @@ func listUsers(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	var items []userBody
+	var items []User
 	for i := range users {
-		items = append(items, showUser(&users[i]))
+		items = append(items, ShowUser(&users[i]))
 	}
 	return list(p, "users", items, total)
 }
@@ -111,7 +112,7 @@ func getUser(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, named(err, "user")
 	}
-	return ok(showUser(user))
+	return ok(ShowUser(user))
 }
 
 func createUser(c *call) (answer, error) {
@@ -138,7 +139,7 @@ func createUser(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return created(showUser(user))
+	return created(ShowUser(user))
 }
 
 func metadata(m map[string]json.RawMessage) (json.RawMessage, error) {
@@ -175,7 +176,7 @@ func updateUser(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, named(err, "user")
 	}
-	return ok(showUser(user))
+	return ok(ShowUser(user))
 }
 
 // changesMore reports whether anything but the block is to be changed.
