@@ -18,6 +18,9 @@ type Dialect string
 const (
 	DialectRFC9068 Dialect = "rfc9068" // typ at+jwt, RFC 9068
 	DialectAuth0   Dialect = "auth0"   // typ JWT, for verifiers that know no other
+	// DialectAny is no form of its own: each token is judged by the form that
+	// its typ names. It is for an issuer that makes both, and in rules alone.
+	DialectAny Dialect = "any"
 )
 
 // TypeJWT and TypeAccessToken are the typ header values of the two dialects.
@@ -32,6 +35,25 @@ func (d Dialect) Type() string {
 		return TypeJWT
 	}
 	return TypeAccessToken
+}
+
+// types returns the typ headers a token may have.
+func (d Dialect) types() []string {
+	if d == DialectAny {
+		return []string{TypeAccessToken, TypeJWT}
+	}
+	return []string{d.Type()}
+}
+
+// of returns the dialect a token of this typ is judged by.
+func (d Dialect) of(typ string) Dialect {
+	switch {
+	case d != DialectAny:
+		return d
+	case typ == TypeJWT:
+		return DialectAuth0
+	}
+	return DialectRFC9068
 }
 
 // ClientSubjectSuffix ends the sub of a token a client got for itself:
@@ -99,16 +121,19 @@ var (
 )
 
 // AccessTokenRules say which access tokens a resource server accepts. Issuer,
-// Audience, Dialect, Algs and Now are all required: a zero value accepts
-// nothing.
+// Audience (or AnyAudience), Dialect, Algs and Now are all required: a zero
+// value accepts nothing.
 type AccessTokenRules struct {
-	Issuer   string        // byte for byte
-	Audience []string      // one of them must be in aud
-	Dialect  Dialect       // the form of the tokens
-	Algs     []jose.Alg    // the algorithms of the issuer's keys
-	Now      time.Time     // the moment of judgement
-	Leeway   time.Duration // clock difference granted; 0 is none
-	Memory   *jose.Memory  // of signatures that were right; nil for none
+	Issuer   string   // byte for byte
+	Audience []string // one of them must be in aud
+	// AnyAudience accepts whatever aud names, in place of Audience. It is for an
+	// issuer that is asked about its tokens for others (RFC 7662).
+	AnyAudience bool
+	Dialect     Dialect       // the form of the tokens
+	Algs        []jose.Alg    // the algorithms of the issuer's keys
+	Now         time.Time     // the moment of judgement
+	Leeway      time.Duration // clock difference granted; 0 is none
+	Memory      *jose.Memory  // of signatures that were right; nil for none
 }
 
 // AccessToken is an access token that passed [VerifyAccessToken], its only
@@ -128,10 +153,11 @@ func (t *AccessToken) Payload() []byte { return t.verified.Payload() }
 // (RFC 9068 §4). Every error is an *[Error] with code invalid_token and wraps
 // the reason: one of the errors above or of package jose.
 func VerifyAccessToken(token string, rules AccessTokenRules, keys jose.KeyFunc) (*AccessToken, error) {
-	verified, err := jose.Verify(token, jose.Expect{Types: []string{rules.Dialect.Type()}, Algs: rules.Algs, Memory: rules.Memory}, keys)
+	verified, err := jose.Verify(token, jose.Expect{Types: rules.Dialect.types(), Algs: rules.Algs, Memory: rules.Memory}, keys)
 	if err != nil {
 		return nil, refuseToken("The access token is invalid.", err)
 	}
+	rules.Dialect = rules.Dialect.of(verified.Type())
 	t := &AccessToken{verified: verified}
 	traits, err := t.claims.parse(string(verified.Payload()))
 	if err != nil {
@@ -229,6 +255,9 @@ func (r AccessTokenRules) check(c *AccessTokenClaims, foreign string) error {
 }
 
 func (r AccessTokenRules) audienceMatches(aud jose.Audience) bool {
+	if r.AnyAudience {
+		return slices.ContainsFunc(aud, func(a string) bool { return a != "" })
+	}
 	return slices.ContainsFunc(r.Audience, func(a string) bool { return a != "" && aud.Contains(a) })
 }
 

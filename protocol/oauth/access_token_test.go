@@ -343,3 +343,52 @@ func BenchmarkAccessTokenPayload(b *testing.B) {
 		}
 	}
 }
+
+// An issuer judges its own tokens by what their type says, and may be asked about those for others.
+func TestRulesOfTheIssuer(t *testing.T) {
+	own := rules(oauth.DialectAny)
+	own.Audience, own.AnyAudience = nil, true
+	for _, c := range []struct {
+		name, typ string
+		claims    string
+		want      error
+	}{
+		{"rfc9068", oauth.TypeAccessToken, change(t, "gid", nil), nil},
+		{"auth0", oauth.TypeJWT, change(t, "jti", nil), nil},
+		{"for others", oauth.TypeAccessToken, change(t, "aud", "https://api/other"), nil},
+		{"rfc9068 without jti", oauth.TypeAccessToken, change(t, "jti", nil), oauth.ErrNotAccessToken},
+		{"auth0 without gid", oauth.TypeJWT, change(t, "gid", nil), oauth.ErrNotAccessToken},
+		{"logout token", "logout+jwt", change(t, "gid", nil), jose.ErrType},
+		{"for nobody", oauth.TypeAccessToken, change(t, "aud", nil), oauth.ErrAudience},
+		{"for an empty name", oauth.TypeAccessToken, change(t, "aud", []string{""}), oauth.ErrAudience},
+	} {
+		if _, err := oauth.VerifyAccessToken(mint(t, es256(), c.typ, c.claims), own, keys()); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+// What is remembered is that a signature was right. Everything else is judged whenever a token comes.
+func TestThreat_JW07_ARememberedTokenExpires(t *testing.T) {
+	r := rules(oauth.DialectRFC9068)
+	r.Memory = jose.NewMemory(16)
+	token := mint(t, es256(), oauth.TypeAccessToken, userClaims())
+	verify := func(r oauth.AccessTokenRules, want error) {
+		t.Helper()
+		if _, err := oauth.VerifyAccessToken(token, r, keys()); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	verify(r, nil)
+	verify(r, nil)
+	later := r
+	later.Now = now.Add(time.Hour)
+	verify(later, oauth.ErrExpired)
+	elsewhere := r
+	elsewhere.Audience = []string{"https://api/other"}
+	verify(elsewhere, oauth.ErrAudience)
+	foreign := r
+	foreign.Issuer = "https://other.example.com/"
+	verify(foreign, oauth.ErrIssuer)
+	verify(r, nil)
+}

@@ -2,9 +2,9 @@
 package httpx
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/netip"
 )
@@ -36,12 +36,19 @@ var ErrTooLarge = errors.New("httpx: body too large")
 
 // ReadBody reads a body of at most limit bytes.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var body bytes.Buffer
+	if announced := min(r.ContentLength, expectedBody); announced > 0 {
+		body.Grow(int(announced) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, ErrTooLarge
 	}
-	return raw, err
+	return body.Bytes(), err
 }
+
+// expectedBody is how much room is made on the word of a Content-Length alone.
+const expectedBody = 4 << 10
 
 // ClientAddr returns the address of whoever sent the request, as the edge determined it: the TCP
 // peer, or whom a configured proxy names.

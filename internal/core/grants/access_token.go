@@ -26,22 +26,23 @@ type AccessTokens struct {
 // refusal is an [oauth.Error] with code invalid_token; any other error is ours. Whether the user it
 // speaks of is still there, the caller asks where it reads the user.
 func (a AccessTokens) Check(ctx context.Context, tn *tenant.Tenant, token string, audience ...string) (*oauth.AccessTokenClaims, error) {
+	return a.check(ctx, tn, token, oauth.AccessTokenRules{Audience: audience})
+}
+
+// CheckForAny is Check for a token that may be for any audience, where that is judged afterwards or
+// does not matter.
+func (a AccessTokens) CheckForAny(ctx context.Context, tn *tenant.Tenant, token string) (*oauth.AccessTokenClaims, error) {
+	return a.check(ctx, tn, token, oauth.AccessTokenRules{AnyAudience: true})
+}
+
+// check completes rules that say which audience is wanted.
+func (a AccessTokens) check(ctx context.Context, tn *tenant.Tenant, token string, rules oauth.AccessTokenRules) (*oauth.AccessTokenClaims, error) {
 	ring, err := a.Keys.Ring(ctx, tn)
 	if err != nil {
 		return nil, err
 	}
-	header, err := jose.Peek(token)
-	if err != nil {
-		return nil, oauth.NewError(oauth.InvalidToken, "The access token is invalid.").WithCause(err)
-	}
-	rules := oauth.AccessTokenRules{
-		Issuer: tn.Issuer, Audience: audience, Dialect: oauth.DialectRFC9068,
-		Algs: []jose.Alg{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}, Now: a.Clock.Now(), Leeway: 0,
-		Memory: a.Grants.checked,
-	}
-	if header.Type == oauth.TypeJWT {
-		rules.Dialect = oauth.DialectAuth0
-	}
+	rules.Issuer, rules.Dialect, rules.Now, rules.Memory = tn.Issuer, oauth.DialectAny, a.Clock.Now(), a.Grants.checked
+	rules.Algs = []jose.Alg{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
 	verified, err := oauth.VerifyAccessToken(token, rules, ring.Lookup)
 	if err != nil {
 		return nil, err

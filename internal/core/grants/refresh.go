@@ -96,8 +96,11 @@ func refreshMessage(tenantID, fid string, generation int64) []byte {
 func (g *Grants) ParseRefreshToken(tn *tenant.Tenant, token string) (Presented, error) {
 	fid, rest, _ := strings.Cut(token, ".")
 	number, _, _ := strings.Cut(rest, ".")
+	if len(fid) != 36 || len(number) > 13 { // a JWT, most likely; 13 digits hold any generation
+		return Presented{}, ErrInvalidRefreshToken
+	}
 	generation, err := strconv.ParseInt(number, 36, 64)
-	if err != nil || generation < 1 || len(fid) != 36 {
+	if err != nil || generation < 1 {
 		return Presented{}, ErrInvalidRefreshToken
 	}
 	for _, keyID := range g.seal.IDs() {

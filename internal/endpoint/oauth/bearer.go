@@ -2,9 +2,7 @@ package oauth
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
-	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
@@ -15,27 +13,16 @@ import (
 
 // accessToken checks an access token of our own that is for one of the audiences.
 func (s *Server) accessToken(ctx context.Context, tn *tenant.Tenant, token string, audience ...string) (*oauth.AccessTokenClaims, error) {
-	return grants.AccessTokens{Clock: s.Clock, Keys: s.Keys, Apps: s.Apps, Grants: s.Grants}.Check(ctx, tn, token, audience...)
+	return s.accessTokens().Check(ctx, tn, token, audience...)
 }
 
-// claimedAudience reads, without trusting it, the audience a token claims, so that a token for any
-// of our APIs can be checked where it does not matter which. Nil when there is none to read.
-func claimedAudience(token string) []string {
-	_, rest, _ := strings.Cut(token, ".")
-	encoded, _, _ := strings.Cut(rest, ".")
-	payload, err := base64.RawURLEncoding.DecodeString(encoded)
-	if err != nil {
-		return nil
-	}
-	object, err := jose.ParseObject(string(payload))
-	if err != nil {
-		return nil
-	}
-	audience, err := object.Get("aud").Audience()
-	if err != nil {
-		return nil
-	}
-	return audience
+// anyAccessToken is accessToken where it does not matter for which audience, or is judged after.
+func (s *Server) anyAccessToken(ctx context.Context, tn *tenant.Tenant, token string) (*oauth.AccessTokenClaims, error) {
+	return s.accessTokens().CheckForAny(ctx, tn, token)
+}
+
+func (s *Server) accessTokens() grants.AccessTokens {
+	return grants.AccessTokens{Clock: s.Clock, Keys: s.Keys, Apps: s.Apps, Grants: s.Grants}
 }
 
 // verifyHint checks an ID token that comes back to us. Its time may be over.

@@ -58,7 +58,7 @@ func (s *Server) revoke(ctx context.Context, tn *tenant.Tenant, client *apps.Cli
 				UserID: family.UserID, ClientID: client.ClientID, Detail: map[string]any{"gid": family.GID}})
 		})
 	}
-	claims, err := s.accessToken(ctx, tn, token, claimedAudience(token)...)
+	claims, err := s.anyAccessToken(ctx, tn, token)
 	if err != nil {
 		if oauth.CodeOf(err) == oauth.InvalidToken {
 			return nil
