@@ -30,9 +30,18 @@ type route struct {
 
 // Handler returns what serves the house: the edge around the table of routes.
 func (h *House) Handler() (http.Handler, error) {
-	render, err := page.New(h.pageOptions())
+	routes, people, err := h.routes()
 	if err != nil {
 		return nil, err
+	}
+	return h.edge(table(routes, people)), nil
+}
+
+// routes returns everything there is in this house, and who says that there is nothing else.
+func (h *House) routes() ([]route, *signin.Handler, error) {
+	render, err := page.New(h.pageOptions())
+	if err != nil {
+		return nil, nil, err
 	}
 	people := &signin.Handler{
 		Clock: h.Clock, Seal: h.Seal, Apps: h.Apps, Access: h.Access, SignIn: h.SignIn, Render: render, Log: h.Log,
@@ -44,13 +53,13 @@ func (h *House) Handler() (http.Handler, error) {
 	people.Authorization = machines
 	management, err := h.managementAPI()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	routes := slices.Concat(machineRoutes(machines), peopleRoutes(people, render), []route{management})
 	if h.Dev != nil {
 		routes = append(routes, h.devRoutes(people, render)...)
 	}
-	return h.edge(table(routes, people)), nil
+	return routes, people, nil
 }
 
 func (h *House) pageOptions() page.Options {
