@@ -76,7 +76,9 @@ type DB struct {
 
 // engine is what SQLite and PostgreSQL each bring. The args of query are complete, the tenant among them.
 type engine interface {
-	query(ctx context.Context, sql string, args []any) (*Rows, error)
+	// query reads rows. brief promises that little is read before the first: then the engine may check the context
+	// before and after, and not watch it meanwhile.
+	query(ctx context.Context, sql string, args []any, brief bool) (*Rows, error)
 	write(ctx context.Context, w write) error
 	close() error
 }

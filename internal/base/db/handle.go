@@ -34,20 +34,25 @@ type handle struct {
 // Query reads rows. The caller must close them, and soon: they hold a connection, and on SQLite hold back the log's
 // checkpoint. Sees every verb whose Write has returned.
 func (h handle) Query(ctx context.Context, sql string, args ...any) (*Rows, error) {
+	return h.query(ctx, sql, args, false)
+}
+
+func (h handle) query(ctx context.Context, sql string, args []any, brief bool) (*Rows, error) {
 	args, err := h.scope.bind(sql, args)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := h.db.engine.query(ctx, sql, args)
+	rows, err := h.db.engine.query(ctx, sql, args, brief)
 	if err != nil {
 		return nil, fmt.Errorf("db: query: %w", mark(err))
 	}
 	return rows, nil
 }
 
-// QueryRow reads the first row. Errors wait until Scan, which must be called.
+// QueryRow reads the first row. Errors wait until Scan, which must be called. It is for rows that an index finds: on SQLite a
+// caller that gives up is noticed only when the row has been read.
 func (h handle) QueryRow(ctx context.Context, sql string, args ...any) *Row {
-	rows, err := h.Query(ctx, sql, args...)
+	rows, err := h.query(ctx, sql, args, true)
 	return &Row{rows: rows, err: err}
 }
 

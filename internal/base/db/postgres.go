@@ -112,7 +112,7 @@ func (p *postgres) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	return nil, fmt.Errorf("db: connect: %w: %w", ErrBusy, err)
 }
 
-func (p *postgres) query(ctx context.Context, sql string, args []any) (*Rows, error) {
+func (p *postgres) query(ctx context.Context, sql string, args []any, _ bool) (*Rows, error) {
 	conn, err := p.acquire(ctx)
 	if err != nil {
 		return nil, err

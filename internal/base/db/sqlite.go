@@ -112,8 +112,8 @@ func sqliteDSN(path string, reader bool) string {
 	return "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?" + q.Encode()
 }
 
-func (e *sqliteEngine) query(ctx context.Context, sql string, args []any) (*Rows, error) {
-	return e.readers.query(ctx, sql, args)
+func (e *sqliteEngine) query(ctx context.Context, sql string, args []any, brief bool) (*Rows, error) {
+	return e.readers.query(ctx, sql, args, brief)
 }
 
 func (e *sqliteEngine) write(ctx context.Context, w write) error { return e.writer.write(ctx, w) }

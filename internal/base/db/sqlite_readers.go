@@ -20,17 +20,22 @@ func newReaders(dsn string, size int) *readers {
 	}
 }
 
-func (p *readers) query(ctx context.Context, sql string, args []any) (*Rows, error) {
+func (p *readers) query(ctx context.Context, sql string, args []any, brief bool) (*Rows, error) {
 	conn, err := p.get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := conn.query(ctx, sql, args)
+	watched := ctx
+	if brief { // the driver would start a goroutine to watch it, for longer than the reading takes
+		watched = context.WithoutCancel(ctx)
+	}
+	rows, err := conn.query(watched, sql, args)
 	if err != nil {
 		p.put(conn)
 		return nil, err
 	}
 	r := rows.source.(*sqliteRows)
+	r.ctx = ctx
 	r.home, r.conn = p, conn
 	return rows, nil
 }
