@@ -43,9 +43,8 @@ lint: ## staticcheck and gofumpt, built from the module in tools/
 generate: ## write all generated files anew
 	$(GO) generate ./...
 
-bench: ## microbenchmarks, then the load tool in internal/bench
-	$(GO) test -run '^$$' -bench . -benchmem -p 1 ./...
-	@if [ -d internal/bench ]; then $(POSTGRES) $(GO) run ./internal/bench; else echo "make bench: internal/bench does not exist yet"; fi
+bench: ## the house under load, with aims (10 minutes; writes docs/evidence/); BENCH="-quick" for a minute
+	@scripts/bench $(BENCH)
 
 check:
 	@scripts/prerequisites
