@@ -32,7 +32,8 @@ type house struct {
 	}
 	Clients []client
 
-	t *testing.T
+	t        *testing.T
+	managing string // the token of manage
 }
 
 type person struct{ Email, Password string }

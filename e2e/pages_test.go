@@ -111,9 +111,10 @@ func TestHostedPagesAreAccessible(t *testing.T) {
 
 	b.open(h.Issuer + "u/forgot")
 	b.accessible("forgot")
+	b.see("Reset your password")
 	b.fill("E-mail address", newcomer.Email)
 	b.press("Send the code")
-	b.see("Choose a new password")
+	b.see("If "+newcomer.Email+" belongs to an account")
 	b.accessible("reset")
 	b.fill("Six-digit code", me.mailedCode(h, newcomer))
 	b.fill("New password", "two kettles on the landing")
@@ -172,9 +173,10 @@ func TestPagesWorkWithoutJavaScript(t *testing.T) {
 
 	b.open(h.request(spa, app))
 	b.press("Forgot your password?")
+	b.see("Reset your password")
 	b.fill("E-mail address", newcomer.Email)
 	b.press("Send the code")
-	b.see("Choose a new password")
+	b.see("If "+newcomer.Email+" belongs to an account")
 	b.fill("Six-digit code", me.mailedCode(h, newcomer))
 	changed := person{newcomer.Email, "two kettles on the landing"}
 	b.fill("New password", changed.Password)

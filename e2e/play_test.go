@@ -36,7 +36,7 @@ func (p *profile) mailedCode(h *house, who person) string {
 // signIn fills in the sign-in form.
 func (p *profile) signIn(b *tab, who person) {
 	p.t.Helper()
-	b.see("Sign in", "E-mail address")
+	b.see("Forgot your password?")
 	b.fill("E-mail address", who.Email)
 	b.fill("Password", who.Password)
 	b.press("Sign in")

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
@@ -19,7 +20,9 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/preload"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -31,8 +34,9 @@ type tab struct {
 
 	mu         sync.Mutex
 	requests   []*network.Request
-	violations []string // of a content security policy
-	ran        []string // scripts that called pwned(…), and dialogs
+	violations []string                     // of a content security policy
+	ran        []string                     // scripts that called pwned(…), and dialogs
+	ahead      map[string]preload.IngStatus // what was fetched before anybody went there, and how that went
 }
 
 // option prepares a tab before its first page.
@@ -111,6 +115,11 @@ func (b *tab) note(event any) {
 		if e.Name == "pwned" {
 			b.ran = append(b.ran, e.Payload)
 		}
+	case *preload.EventPrefetchStatusUpdated:
+		if b.ahead == nil {
+			b.ahead = map[string]preload.IngStatus{}
+		}
+		b.ahead[e.PrefetchURL] = e.Status
 	case *page.EventJavascriptDialogOpening:
 		b.ran = append(b.ran, "a dialog: "+e.Message)
 	}
@@ -175,16 +184,16 @@ func (b *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 }
 
 // evaluate runs an expression in the page and waits for its promise, if it is one.
-func evaluate[T any](b *tab, expression string) (T, error) {
+func evaluate[T any](b *tab, expression string, options ...chromedp.EvaluateOption) (T, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, append(options, chromedp.EvalAwaitPromise)...))
 }
 
 // script runs an expression that must succeed.
-func script[T any](b *tab, expression string) T {
+func script[T any](b *tab, expression string, options ...chromedp.EvaluateOption) T {
 	b.t.Helper()
-	v, err := evaluate[T](b, expression)
+	v, err := evaluate[T](b, expression, options...)
 	if err != nil {
 		b.t.Fatalf("%s: %s: %v", b.address(), expression, err)
 	}
@@ -327,6 +336,26 @@ func (b *tab) click(what, element string) {
 		return true
 	})
 	b.do("click on "+what, chromedp.MouseClickXY(at.X, at.Y))
+}
+
+// popup opens a window as a script of the page does when somebody has clicked.
+func (b *tab) popup(address string) *tab {
+	b.t.Helper()
+	opened := chromedp.WaitNewTarget(b.ctx, func(*target.Info) bool { return true })
+	script[chromedp.Void](b, "void window.open("+quoted(address)+")", func(p *runtime.EvaluateParams) { yes := true; p.UserGesture = &yes })
+	select {
+	case id := <-opened:
+		ctx, leave := chromedp.NewContext(b.ctx, chromedp.WithTargetID(id))
+		p := &tab{t: b.t, ctx: ctx}
+		b.t.Cleanup(func() { p.leave(); leave() })
+		if err := chromedp.Listen(ctx, p.note); err != nil {
+			b.t.Fatal(err)
+		}
+		return p
+	case <-time.After(patience):
+		b.t.Fatalf("no window opened for %s", address)
+		return nil
+	}
 }
 
 // picture takes a picture of the whole page.
