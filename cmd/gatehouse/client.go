@@ -26,7 +26,7 @@ type clientCommand struct {
 // clientFlags are the settings of an application.
 type clientFlags struct {
 	Type            *string        `help:"spa (in the browser), native (on a device), regular_web (on a server), or machine (acts in its own name)." placeholder:"TYPE"`
-	Callback        []string       `help:"Where the browser may return with a code; repeat for more, '' for none." placeholder:"URL" sep:"none"`
+	Callback        []string       `help:"Where the browser may return with a code; repeat for more, an empty one for none." placeholder:"URL" sep:"none"`
 	DefaultCallback *string        `name:"default-redirect-uri" help:"The callback of requests that name none." placeholder:"URL"`
 	LogoutURL       []string       `help:"Where the browser may go after a logout." placeholder:"URL" sep:"none"`
 	WebOrigin       []string       `help:"Origin of a page that calls the house by script." placeholder:"ORIGIN" sep:"none"`

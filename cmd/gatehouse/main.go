@@ -20,9 +20,10 @@ type commands struct {
 	Dev   devCommand   `cmd:"" help:"Try Gatehouse: no configuration, this machine only, with demo people and applications."`
 	Serve serveCommand `cmd:"" help:"Serve in production."`
 
-	Client clientCommand `cmd:"" help:"Applications: create, list, show, update, delete, rotate-secret." group:"house"`
-	API    apiCommand    `cmd:"" name:"api" help:"APIs, which access tokens are for: create, list, show, update, delete." group:"house"`
-	User   userCommand   `cmd:"" help:"People: create, list, show, update, delete, ban, unban, password-link, import." group:"house"`
+	Client    clientCommand    `cmd:"" help:"Applications: create, list, show, update, delete, rotate-secret." group:"house"`
+	API       apiCommand       `cmd:"" name:"api" help:"APIs, which access tokens are for: create, list, show, update, delete." group:"house"`
+	User      userCommand      `cmd:"" help:"People: create, list, show, update, delete, ban, unban, password-link, import." group:"house"`
+	Masterkey masterkeyCommand `cmd:"" help:"The keys that seal secrets in the database: rotate." group:"house"`
 
 	Config  configCommand  `cmd:"" help:"The configuration: check, explain."`
 	Version versionCommand `cmd:"" help:"Print the version."`

@@ -95,7 +95,7 @@ func (h *House) open(ctx context.Context) (err error) {
 	if err := h.DB.Migrate(ctx, schema.Files); err != nil {
 		return err
 	}
-	if err := keys.CheckMaster(ctx, h.DB, h.Seal, h.Clock.Now()); err != nil {
+	if err := keys.CheckMaster(ctx, h.DB, h.Seal, h.Clock.Now(), h.Guest); err != nil {
 		return err
 	}
 	h.Tenant, err = tenant.Ensure(ctx, h.DB, tenant.DefaultID, c.Issuer, tenant.Settings{

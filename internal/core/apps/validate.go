@@ -61,12 +61,12 @@ func (c *Client) validateURIs() error {
 	native := c.Type == Native
 	for _, uri := range c.RedirectURIs {
 		if err := oauth.ValidateRedirectURI(uri, native); err != nil {
-			return &fault.Error{Code: fault.Invalid, Field: "callbacks", Message: err.Error()}
+			return refuseURI("callbacks", uri, err)
 		}
 	}
 	for _, uri := range c.LogoutURLs {
 		if err := oauth.ValidateRedirectURI(uri, native); err != nil {
-			return &fault.Error{Code: fault.Invalid, Field: "allowed_logout_urls", Message: err.Error()}
+			return refuseURI("allowed_logout_urls", uri, err)
 		}
 	}
 	if c.DefaultRedirectURI != "" && !slices.Contains(c.RedirectURIs, c.DefaultRedirectURI) {
@@ -78,6 +78,11 @@ func (c *Client) validateURIs() error {
 		}
 	}
 	return nil
+}
+
+// refuseURI names the address and says what is wrong with it.
+func refuseURI(field, uri string, err error) error {
+	return &fault.Error{Code: fault.Invalid, Field: field, Message: clip(uri) + ": " + oauth.AsError(err).Hint, Err: err}
 }
 
 func (c *Client) validateGrants() error {

@@ -225,8 +225,10 @@ func (k *Keys) open(tn *tenant.Tenant, kid string, alg jose.Alg, sealed []byte) 
 	return jose.NewSigner(kid, alg, signer)
 }
 
-func keyAAD(tn *tenant.Tenant, kid string) []byte {
-	return seal.ColumnAAD(tn.ID, "signing_keys", "private_sealed", kid)
+func keyAAD(tn *tenant.Tenant, kid string) []byte { return privateKeyAAD(tn.ID, kid) }
+
+func privateKeyAAD(tenantID, kid string) []byte {
+	return seal.ColumnAAD(tenantID, "signing_keys", "private_sealed", kid)
 }
 
 func generate(alg jose.Alg) (crypto.Signer, error) {
