@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -16,8 +17,9 @@ import (
 // FlowLifetime is how long a page may stay open before its flow starts over.
 const FlowLifetime = time.Hour
 
-// maxSealedFlow bounds what is opened: the catalogue's maxima seal to some 18 KB.
-const maxSealedFlow = 32 << 10
+// maxSealedFlow bounds what is opened: the catalogue's maxima seal to some 18 KB, and to twice that
+// where every character of theirs is one that JSON escapes.
+const maxSealedFlow = 48 << 10
 
 const flowPurpose = "authorization flow"
 
@@ -72,11 +74,13 @@ var (
 // SealFlow returns the flow as a form field, bound to the tenant and to the browser with this id.
 func SealFlow(k *seal.Keyring, tn *tenant.Tenant, browserID string, f Flow) (string, error) {
 	f.Binding = id.Hash(browserID)
-	raw, err := json.Marshal(f)
-	if err != nil {
+	var raw bytes.Buffer
+	encoder := json.NewEncoder(&raw)
+	encoder.SetEscapeHTML(false) // it is sealed: no browser reads it, and "<" need not become six bytes
+	if err := encoder.Encode(f); err != nil {
 		return "", fmt.Errorf("browser: seal flow: %w", err)
 	}
-	return base64.RawURLEncoding.EncodeToString(k.Seal(flowPurpose, []byte(tn.ID), raw)), nil
+	return base64.RawURLEncoding.EncodeToString(k.Seal(flowPurpose, []byte(tn.ID), raw.Bytes())), nil
 }
 
 // OpenFlow opens a form field made by SealFlow for the browser with this id. The error is

@@ -24,7 +24,7 @@ import (
 func (s *Server) Authorize(w http.ResponseWriter, r *http.Request) {
 	params, perr := authorizationParams(w, r)
 	if perr != nil {
-		s.Pages.Error(w, r, perr.Status(), perr)
+		s.errorPage(w, r, perr)
 		return
 	}
 	if s.askedAgain(w, r, PathAuthorize, params) {
@@ -98,13 +98,12 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, params url.Va
 	ctx, tn := r.Context(), tenant.From(r.Context())
 	req, perr := oauth.ParseAuthorizationRequest(params)
 	if perr != nil && perr.Page {
-		s.Pages.Error(w, r, perr.Status(), perr)
+		s.errorPage(w, r, perr)
 		return
 	}
 	client, err := s.returnAddress(ctx, tn, req)
 	if err != nil {
-		e := oauth.AsError(err)
-		s.Pages.Error(w, r, e.Status(), e)
+		s.errorPage(w, r, err)
 		return
 	}
 	f := browser.Flow{Request: req, StartedAt: s.now()}
@@ -358,8 +357,7 @@ func (s *Server) Consented(w http.ResponseWriter, r *http.Request, f browser.Flo
 func (s *Server) Denied(w http.ResponseWriter, r *http.Request, f browser.Flow) {
 	client, err := s.stillAllowed(r.Context(), tenant.From(r.Context()), f.Request)
 	if err != nil {
-		e := oauth.AsError(err)
-		s.Pages.Error(w, r, e.Status(), e)
+		s.errorPage(w, r, err)
 		return
 	}
 	s.respondError(w, r, client, f.Request, oauth.NewError(oauth.AccessDenied, "The person did not allow it."))
@@ -374,8 +372,7 @@ func (s *Server) Restart(w http.ResponseWriter, r *http.Request, f browser.Flow,
 	}
 	client, err := s.stillAllowed(r.Context(), tenant.From(r.Context()), f.Request)
 	if err != nil {
-		e := oauth.AsError(err)
-		s.Pages.Error(w, r, e.Status(), e)
+		s.errorPage(w, r, err)
 		return
 	}
 	s.Pages.SignIn(w, r, f, client, browser.FlowWasExpired)
@@ -385,8 +382,7 @@ func (s *Server) Restart(w http.ResponseWriter, r *http.Request, f browser.Flow,
 func (s *Server) resume(w http.ResponseWriter, r *http.Request, f browser.Flow, found *signin.Session, p progress) {
 	client, err := s.stillAllowed(r.Context(), tenant.From(r.Context()), f.Request)
 	if err != nil {
-		e := oauth.AsError(err)
-		s.Pages.Error(w, r, e.Status(), e)
+		s.errorPage(w, r, err)
 		return
 	}
 	s.proceed(w, r, f, client, found, p)

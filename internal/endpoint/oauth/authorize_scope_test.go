@@ -334,6 +334,16 @@ func TestThreat_AZ19_HugeAndHostileParameters(t *testing.T) {
 	if got := stranger.As(p, demo.Reader).Answer(t); got.State != long || got.Code == "" {
 		t.Errorf("a large request did not come through: %s", got.Error)
 	}
+	// So does the one that grows most on its way.
+	quotes, angles := strings.Repeat(`"`, 2<<10), strings.Repeat("<", 2<<10)
+	grown := with(large, "state", quotes, "nonce", angles, "claims", `{"x":{"y":"`+strings.Repeat(`\"`, 4000)+`"}}`)
+	fresh := i.NewBrowser(t)
+	fresh.Get("/u/sign-in")
+	p = fresh.Post("/authorize", grown)
+	expectPage(t, p, http.StatusOK, titleSignIn)
+	if got := fresh.As(p, demo.Reader).Answer(t); got.State != quotes || got.Code == "" {
+		t.Errorf("a request full of quotes did not come through: %s", got.Error)
+	}
 }
 
 // Nothing about a response stays where others look: no referrer, no cache, no third party, no log.

@@ -35,7 +35,7 @@ func (s *Server) Logout(w http.ResponseWriter, r *http.Request) {
 	if q.Get("client_id") != "" {
 		client, err := s.clientForLogout(ctx, tn, q.Get("client_id"))
 		if err != nil {
-			s.logoutError(w, r, err)
+			s.errorPage(w, r, err)
 			return
 		}
 		l.client, l.trusted, allowed = client, true, client.LogoutURLs
@@ -44,7 +44,7 @@ func (s *Server) Logout(w http.ResponseWriter, r *http.Request) {
 		l.hint = hint
 	}
 	if l.returnTo != "" && !oauth.MatchLogoutURI(allowed, l.returnTo) {
-		s.logoutError(w, r, oauth.NewError(oauth.InvalidRequest, "returnTo is not registered for logout.").
+		s.errorPage(w, r, oauth.NewError(oauth.InvalidRequest, "returnTo is not registered for logout.").
 			WithHint("It is compared byte for byte. Add it to the client's allowed_logout_urls."))
 		return
 	}
@@ -61,7 +61,7 @@ func (s *Server) EndSession(w http.ResponseWriter, r *http.Request) {
 	ctx, tn := r.Context(), tenant.From(r.Context())
 	q, err := logoutParams(w, r)
 	if err != nil {
-		s.logoutError(w, r, err)
+		s.errorPage(w, r, err)
 		return
 	}
 	if s.askedAgain(w, r, PathEndSession, q) {
@@ -69,27 +69,27 @@ func (s *Server) EndSession(w http.ResponseWriter, r *http.Request) {
 	}
 	l := logout{state: q.Get("state")}
 	if len(l.state) > maxLogoutState {
-		s.logoutError(w, r, oauth.NewError(oauth.InvalidRequest, "state is too long."))
+		s.errorPage(w, r, oauth.NewError(oauth.InvalidRequest, "state is too long."))
 		return
 	}
 	clientID := q.Get("client_id")
 	if q.Get("id_token_hint") != "" {
 		hint, err := s.verifyHint(ctx, tn, q.Get("id_token_hint"), clientID)
 		if err != nil {
-			s.logoutError(w, r, oauth.NewError(oauth.InvalidRequest, "id_token_hint is not an ID token of this client.").WithCause(err))
+			s.errorPage(w, r, oauth.NewError(oauth.InvalidRequest, "id_token_hint is not an ID token of this client.").WithCause(err))
 			return
 		}
 		l.hint, clientID = hint, hint.Client()
 	}
 	if clientID != "" {
 		if l.client, err = s.clientForLogout(ctx, tn, clientID); err != nil {
-			s.logoutError(w, r, err)
+			s.errorPage(w, r, err)
 			return
 		}
 	}
 	if uri := q.Get("post_logout_redirect_uri"); uri != "" {
 		if l.client == nil || !oauth.MatchLogoutURI(l.client.LogoutURLs, uri) {
-			s.logoutError(w, r, oauth.NewError(oauth.InvalidRequest, "post_logout_redirect_uri is not registered.").
+			s.errorPage(w, r, oauth.NewError(oauth.InvalidRequest, "post_logout_redirect_uri is not registered.").
 				WithHint("It is compared byte for byte. Add it to the client's allowed_logout_urls, and send client_id or id_token_hint."))
 			return
 		}
@@ -126,7 +126,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, l logout) {
 	ctx, tn := r.Context(), tenant.From(r.Context())
 	found, err := s.session(ctx, tn, w, r)
 	if err != nil {
-		s.logoutError(w, r, err)
+		s.errorPage(w, r, err)
 		return
 	}
 	target := l.returnTo
@@ -137,7 +137,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, l logout) {
 	case found == nil && l.hint != nil && l.hint.SessionID != "" && navigated(r):
 		// The browser sent no cookie, but the application knows which session it means.
 		if err := s.SignIn.SignOut(ctx, tn, l.hint.SessionID, false, s.from(r, clientID(l.client))); err != nil {
-			s.logoutError(w, r, err)
+			s.errorPage(w, r, err)
 			return
 		}
 		s.signedOut(w, r, target)
@@ -185,7 +185,7 @@ func (s *Server) SignOutConfirmed(w http.ResponseWriter, r *http.Request, f brow
 func (s *Server) endSession(w http.ResponseWriter, r *http.Request, found *signin.Session, client, target string) {
 	ctx, tn := r.Context(), tenant.From(r.Context())
 	if err := s.SignIn.SignOut(ctx, tn, found.SID, false, s.from(r, client)); err != nil {
-		s.logoutError(w, r, err)
+		s.errorPage(w, r, err)
 		return
 	}
 	s.signedOut(w, r, target)
@@ -204,11 +204,6 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, target string) {
 		return
 	}
 	seeOther(w, target)
-}
-
-func (s *Server) logoutError(w http.ResponseWriter, r *http.Request, err error) {
-	e := s.protocolError(r, err)
-	s.Pages.Error(w, r, e.Status(), e)
 }
 
 func (s *Server) from(r *http.Request, clientID string) signin.From {

@@ -29,10 +29,17 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, client *apps.Cl
 func (s *Server) respondError(w http.ResponseWriter, r *http.Request, client *apps.Client, req *oauth.AuthorizationRequest, err error) {
 	e := s.protocolError(r, err)
 	if e.Page {
-		s.Pages.Error(w, r, e.Status(), e)
+		s.errorPage(w, r, e)
 		return
 	}
 	s.respond(w, r, client, req, oauth.ErrorResponse(e, req.State, tenant.From(r.Context()).Issuer))
+}
+
+// errorPage tells the person, on a page of our own, that a request can not be served.
+func (s *Server) errorPage(w http.ResponseWriter, r *http.Request, err error) {
+	e := s.protocolError(r, err)
+	setRetryAfter(w.Header(), err)
+	s.Pages.Error(w, r, e.Status(), e)
 }
 
 // protocolError turns any error into the protocol's vocabulary, and logs those that are ours.
