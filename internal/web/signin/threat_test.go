@@ -2,6 +2,7 @@ package signin_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -653,5 +654,57 @@ func TestThreat_PW08_LongPasswordsAtTheForm(t *testing.T) {
 	}
 	if got := i.House.People.Hasher.Hashes(); got != before {
 		t.Errorf("%d hashes were computed", got-before)
+	}
+}
+
+// The codes of two letters look alike. Each answers the page alone that asked for it.
+func TestThreat_EM03_CodesAnswerTheirOwnPage(t *testing.T) {
+	i := servertest.New(t, servertest.Options{})
+	b := i.NewBrowser(t)
+	check := expect(t, b.Press(b.Get("/u/sign-up"), "sign_up", "email", newcomer, "password", newPassword), http.StatusOK, titleCheckMail)
+	reset := expect(t, b.Press(b.Get("/u/forgot"), "forgot", "email", demo.Reader), http.StatusOK, titleForgotCode)
+	signUpCode, resetCode := mailed(t, i, newcomer), mailed(t, i, demo.Reader)
+	for _, c := range []string{signUpCode, resetCode} {
+		expect(t, b.Post("/u/forgot", fields(check.Hidden(), "action", "set_password", "code", c, "password", "a-long-enough-one")), http.StatusUnprocessableEntity, titleForgotCode)
+		expect(t, b.Post("/u/sign-up", fields(reset.Hidden(), "action", "verify", "code", c)), http.StatusUnprocessableEntity, titleCheckMail)
+	}
+	expect(t, b.Press(check, "verify", "code", resetCode), http.StatusUnprocessableEntity, titleCheckMail)
+	expect(t, b.Press(reset, "set_password", "code", signUpCode, "password", "a-long-enough-one"), http.StatusUnprocessableEntity, titleForgotCode)
+	// None of it used anything up.
+	expect(t, b.Press(reset, "set_password", "code", resetCode, "password", "a-long-enough-one"), http.StatusOK, titleSignIn)
+	if p := b.Press(check, "verify", "code", signUpCode); p.StatusCode != http.StatusSeeOther || who(b) != newcomer {
+		t.Errorf("%s, signed in as %q", p.Status, who(b))
+	}
+}
+
+// Codes go out a few times an hour, and no more for an address that nobody has.
+func TestThreat_EM07_LettersAreCountedAtTheForms(t *testing.T) {
+	i := servertest.New(t, servertest.Options{Configure: behindProxy})
+	for _, way := range []string{"/u/forgot", "/u/sign-up"} {
+		for n, email := range []string{demo.Stranger, "zoe@example.com"} {
+			var got []int
+			for try := range 5 { // from another network each time
+				b := from(i.NewBrowser(t), fmt.Sprintf("198.51.%d.%d", 10*n+len(way), try))
+				p := b.Press(b.Get(way), strings.ReplaceAll(strings.TrimPrefix(way, "/u/"), "-", "_"), "email", email, "password", "a-long-enough-one")
+				got = append(got, p.StatusCode)
+				if p.StatusCode == http.StatusTooManyRequests && p.Header.Get("Retry-After") == "" {
+					t.Error("no Retry-After")
+				}
+			}
+			if !slices.Equal(got, []int{200, 200, 200, 429, 429}) {
+				t.Errorf("%s for %s: %v", way, email, got)
+			}
+		}
+		i.Clock.Advance(61 * time.Minute)
+	}
+	b := from(i.NewBrowser(t), "203.0.113.9") // one network, for many addresses
+	refusals := 0
+	for n := range 15 {
+		if b.Press(b.Get("/u/forgot"), "forgot", "email", fmt.Sprintf("p%d@example.com", n)).StatusCode == http.StatusTooManyRequests {
+			refusals++
+		}
+	}
+	if refusals != 5 {
+		t.Errorf("%d of 15 letters to as many addresses were refused", refusals)
 	}
 }
