@@ -244,6 +244,9 @@ func FuzzThreat_RP06_CookieToken(f *testing.F) {
 	for _, seed := range []string{"", good, good[:len(good)-1], good + "A", good[4:] + good[:4], "AQ", "AAAAAAAAAAAAAAAAAAAA"} {
 		f.Add(seed)
 	}
+	for i := 8; i < len(good); i += 8 {
+		f.Add(good[:i] + strings.Map(func(r rune) rune { return map[bool]rune{true: 'B', false: 'A'}[r == 'A'] }, good[i:i+1]) + good[i+1:])
+	}
 	f.Fuzz(func(t *testing.T, token string) {
 		rec, err := store.Find(t.Context(), "app", token)
 		// Fuzzing runs in several processes, each with a good token of its own; what

@@ -55,7 +55,7 @@ func TestMemorySparesTheSignatureCheckAlone(t *testing.T) {
 	}
 }
 
-func TestMemoryKnowsATokenUnderItsOwnKeyAlone(t *testing.T) {
+func TestThreat_JW01_MemoryKnowsATokenUnderItsOwnKeyAlone(t *testing.T) {
 	token, want, key := remembered(t)
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -70,7 +70,7 @@ func TestMemoryKnowsATokenUnderItsOwnKeyAlone(t *testing.T) {
 	}
 }
 
-func TestMemoryTakesNoOtherSpelling(t *testing.T) {
+func TestThreat_JW01_MemoryTakesNoOtherSpelling(t *testing.T) {
 	token, want, key := remembered(t)
 	head, rest, _ := strings.Cut(token, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
