@@ -7,10 +7,12 @@
 //   - demos_test.go walks through the three demo applications;
 //   - static_react_test.go drives the example with the public React SDK;
 //   - pages_test.go checks every hosted page for accessibility, and without JavaScript;
-//   - threats_test.go holds the attacks of the threat catalogue that need a browser.
+//   - threats_test.go and its neighbours hold the attacks of the threat catalogue that need a browser.
 //
 // It is a module of its own, so that nobody who imports Gatehouse inherits a browser driver. What it
-// needs beside Go (Chromium, and the npm packages of the examples), `scripts/prerequisites` installs.
+// needs beside Go (Chromium, and the npm packages of the examples), `scripts/prerequisites` installs. Run
+// it with -count=1: go test does not notice that the command it starts has changed.
+//
 // When a test fails, it leaves pictures of its tabs in the folder it names; set E2E_PICTURES to say
 // where, and to have pictures of tests that pass, too.
 package e2e

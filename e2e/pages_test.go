@@ -114,7 +114,7 @@ func TestHostedPagesAreAccessible(t *testing.T) {
 	b.see("Reset your password")
 	b.fill("E-mail address", newcomer.Email)
 	b.press("Send the code")
-	b.see("If "+newcomer.Email+" belongs to an account")
+	b.see("If " + newcomer.Email + " belongs to an account")
 	b.accessible("reset")
 	b.fill("Six-digit code", me.mailedCode(h, newcomer))
 	b.fill("New password", "two kettles on the landing")
@@ -176,7 +176,7 @@ func TestPagesWorkWithoutJavaScript(t *testing.T) {
 	b.see("Reset your password")
 	b.fill("E-mail address", newcomer.Email)
 	b.press("Send the code")
-	b.see("If "+newcomer.Email+" belongs to an account")
+	b.see("If " + newcomer.Email + " belongs to an account")
 	b.fill("Six-digit code", me.mailedCode(h, newcomer))
 	changed := person{newcomer.Email, "two kettles on the landing"}
 	b.fill("New password", changed.Password)
