@@ -15,7 +15,7 @@ type configCommand struct {
 }
 
 type configFlags struct {
-	Config string `help:"The configuration. Without it, the environment alone (GATEHOUSE_…)." placeholder:"FILE" type:"path" env:"GATEHOUSE_CONFIG"`
+	Config string `help:"The configuration. Without it, the environment alone (GATEHOUSE_…)." placeholder:"FILE" env:"GATEHOUSE_CONFIG"`
 }
 
 type configCheck struct{ configFlags }

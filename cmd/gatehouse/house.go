@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,8 +19,8 @@ import (
 
 // houseFlags name the house that a verb is about.
 type houseFlags struct {
-	Config string `help:"The house of this configuration." placeholder:"FILE" type:"path" env:"GATEHOUSE_CONFIG" xor:"house"`
-	Data   string `help:"The house of gatehouse dev in this folder." placeholder:"DIR" type:"path" xor:"house"`
+	Config string `help:"The house of this configuration; $GATEHOUSE_CONFIG where neither is given." placeholder:"FILE" xor:"house"`
+	Data   string `help:"The house of gatehouse dev in this folder." placeholder:"DIR" xor:"house"`
 }
 
 // verb is what every command on a house has.
@@ -42,13 +43,14 @@ func (f houseFlags) open(ctx context.Context, errOut io.Writer) (*server.House, 
 
 // read returns the part of a configuration that commands need: they neither listen nor send mail.
 func (f houseFlags) read() (*config.Config, error) {
-	switch {
-	case f.Data != "":
+	if f.Data != "" {
 		return readDev(f.Data)
-	case f.Config == "":
+	}
+	file := cmp.Or(f.Config, os.Getenv("GATEHOUSE_CONFIG"))
+	if file == "" {
 		return nil, errNoHouse
 	}
-	c, err := config.Read(f.Config, os.Environ())
+	c, err := config.Read(file, os.Environ())
 	if c == nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 
 // serveCommand runs a house in production.
 type serveCommand struct {
-	Config string `help:"The configuration. Without it, the environment alone (GATEHOUSE_…)." placeholder:"FILE" type:"path" env:"GATEHOUSE_CONFIG"`
+	Config string `help:"The configuration. Without it, the environment alone (GATEHOUSE_…)." placeholder:"FILE" env:"GATEHOUSE_CONFIG"`
 }
 
 // Help is shown under the flags.
