@@ -58,6 +58,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	o := options{warm: 2 * time.Second, slice: 500 * time.Millisecond, starts: 10, size: fullSize()}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	serveURL := flags.String("serve", "", "be the server, on this database (this command starts itself so)")
+	listen := flags.String("listen", "", "where the server listens")
 	databases := flags.String("db", "sqlite,postgres", "databases to measure on")
 	only := flags.String("only", "", "measure operations whose name matches this expression alone")
 	flags.BoolVar(&o.quick, "quick", false, "short turns and little data: shows that it works, and no figures worth keeping")
@@ -68,7 +69,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if *serveURL != "" {
-		return serve(ctx, *serveURL)
+		return serve(ctx, *serveURL, *listen)
 	}
 	if o.quick {
 		o.warm, o.slice, o.starts, o.size = 200*time.Millisecond, 200*time.Millisecond, 3, quickSize()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ type measured struct {
 type turns struct {
 	elapsed time.Duration
 	cpu     time.Duration // of the server process
+	load    time.Duration // processor time of this process
 	took    []time.Duration
 }
 
@@ -40,6 +42,16 @@ func (t turns) work() time.Duration {
 	return t.cpu / time.Duration(len(t.took))
 }
 
+// capacity returns how many operations per second the processor time of server and load would allow
+// if all cores were theirs: what rate comes near to on a machine without other work and a database
+// elsewhere. 0 where the system does not tell.
+func (t turns) capacity() float64 {
+	if t.cpu+t.load == 0 {
+		return 0
+	}
+	return float64(runtime.GOMAXPROCS(0)) * float64(len(t.took)) / (t.cpu + t.load).Seconds()
+}
+
 // percentile returns the time within which so many of a hundred operations were answered.
 func (t turns) percentile(p float64) time.Duration {
 	if len(t.took) == 0 {
@@ -49,7 +61,7 @@ func (t turns) percentile(p float64) time.Duration {
 }
 
 func (t *turns) add(other turns) {
-	t.elapsed, t.cpu, t.took = t.elapsed+other.elapsed, t.cpu+other.cpu, append(t.took, other.took...)
+	t.elapsed, t.cpu, t.load, t.took = t.elapsed+other.elapsed, t.cpu+other.cpu, t.load+other.load, append(t.took, other.took...)
 }
 
 // measure lets house and bare handler take turns.
@@ -159,7 +171,7 @@ func (f fleet) turn(p *process, steps func(int) step, length time.Duration) (tur
 	took := make([][]time.Duration, len(f))
 	errs := make([]error, len(f))
 	var all sync.WaitGroup
-	cpu, began := p.cpu(), time.Now()
+	cpu, load, began := p.cpu(), cpuOf("self"), time.Now()
 	for i, c := range f {
 		all.Go(func() {
 			c.SetDeadline(began.Add(length + 30*time.Second))
@@ -178,7 +190,7 @@ func (f fleet) turn(p *process, steps func(int) step, length time.Duration) (tur
 		})
 	}
 	all.Wait()
-	t := turns{elapsed: time.Since(began), cpu: p.cpu() - cpu, took: slices.Concat(took...)}
+	t := turns{elapsed: time.Since(began), cpu: p.cpu() - cpu, load: cpuOf("self") - load, took: slices.Concat(took...)}
 	for _, err := range errs {
 		if err != nil && !errors.Is(err, errExhausted) {
 			return t, err
@@ -212,6 +224,6 @@ func profiled(o options, p *process, op operation, database string, turn func() 
 
 // line is the outcome in short.
 func (m *measured) line() string {
-	return fmt.Sprintf("%-28s %8.0f/s  p50 %v  p99 %v  1/%.2f of bare, %v of the server's time", m.name, m.house.rate(),
-		m.house.percentile(50).Round(10*time.Microsecond), m.house.percentile(99).Round(10*time.Microsecond), m.bare.rate()/m.house.rate(), m.house.work())
+	return fmt.Sprintf("%-28s %8.0f/s  p50 %v  p99 %v  1/%.2f of bare, %v of the server's time, %.0f/s by processor time", m.name, m.house.rate(),
+		m.house.percentile(50).Round(10*time.Microsecond), m.house.percentile(99).Round(10*time.Microsecond), m.bare.rate()/m.house.rate(), m.house.work(), m.house.capacity())
 }

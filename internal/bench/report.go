@@ -89,7 +89,7 @@ func (t table) aligned() string {
 }
 
 func (r *report) operations(d *databaseResult) table {
-	t := table{{"operation", "ops/s", "p50", "p99", "bare net/http", "fraction", "bare crypto", "fraction", "server µs/op", "bare µs/op", "aim", "verdict"}}
+	t := table{{"operation", "ops/s", "p50", "p99", "bare net/http", "fraction", "bare crypto", "fraction", "server µs/op", "bare µs/op", "by CPU", "aim", "verdict"}}
 	for _, m := range d.operations {
 		crypto, share := "–", "–"
 		if rate := cryptoRate(r.crypto, m.crypto); rate > 0 {
@@ -97,7 +97,7 @@ func (r *report) operations(d *databaseResult) table {
 		}
 		t.row(m.name, fmt.Sprintf("%.0f", m.house.rate()), short(m.house.percentile(50)), short(m.house.percentile(99)),
 			fmt.Sprintf("%.0f", m.bare.rate()), fraction(m.bare.rate()/m.house.rate()), crypto, share,
-			fmt.Sprintf("%.0f", micros(m.house.work())), fmt.Sprintf("%.0f", micros(m.bare.work())),
+			fmt.Sprintf("%.0f", micros(m.house.work())), fmt.Sprintf("%.0f", micros(m.bare.work())), fmt.Sprintf("%.0f", m.house.capacity()),
 			fmt.Sprintf("%.0f", m.aim), verdict(m.house.rate()/m.aim))
 	}
 	return t

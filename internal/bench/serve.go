@@ -12,7 +12,6 @@ import (
 	"os"
 	"runtime/pprof"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,10 +29,10 @@ const (
 const masterKey = "3q2SgQmZbQYcN8o0mV5r0yqH1xJf7t9uKzW4LrGd6sE="
 
 // configuration is that of a production house, but for the longer life of access tokens: they must
-// outlive the run.
-func configuration(database string) *config.Config {
+// outlive the run. An empty listen stands for a house that does not serve.
+func configuration(database, listen string) *config.Config {
 	c := config.Default()
-	c.Issuer = issuer
+	c.Issuer, c.Listen, c.Operations.Listen = issuer, listen, "127.0.0.1:0"
 	c.Proxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	c.Database.URL = config.NewSecret(database)
 	c.MasterKeys = []config.Secret{config.NewSecret(masterKey)}
@@ -44,45 +43,39 @@ func configuration(database string) *config.Config {
 
 // The listeners a server process inherits.
 const (
-	houseFD = 3 + iota
-	bareFD
+	bareFD = 3 + iota
 	controlFD
 )
 
-// serve is the server process: the house, the bare handler, and a control for this process's
-// parent. It ends when its standard input does.
-func serve(ctx context.Context, database string) error {
+// serve is the server process: the house as `gatehouse serve` runs it, the bare handler, and a
+// control for this process's parent. It ends when its standard input does.
+func serve(ctx context.Context, database, listen string) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	house, err := server.Open(ctx, server.Options{Config: configuration(database), Log: log})
+	house, err := server.Open(ctx, server.Options{Config: configuration(database, listen), Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))})
 	if err != nil {
 		return err
 	}
-	handler, err := house.Handler()
+	defer func() { err = errors.Join(err, house.Close()) }()
+	service, err := house.Listen()
 	if err != nil {
-		return errors.Join(err, house.Close())
+		return err
 	}
-	var work sync.WaitGroup
-	work.Go(func() { house.Run(ctx) })
-	work.Go(func() {
-		if err := house.Prepare(ctx); err != nil {
-			log.Error("signing keys could not be made", "error", err)
-		}
-	})
 	bare := &bareHandler{}
-	for fd, h := range map[uintptr]http.Handler{houseFD: handler, bareFD: bare, controlFD: control(bare)} {
+	for fd, h := range map[uintptr]http.Handler{bareFD: bare, controlFD: control(bare)} {
 		listener, err := net.FileListener(os.NewFile(fd, "listener"))
 		if err != nil {
 			return err
 		}
-		s := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
-		work.Go(func() { s.Serve(listener) })
+		s := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+		go s.Serve(listener)
 		defer s.Close()
 	}
-	io.Copy(io.Discard, os.Stdin)
-	stop()
-	return nil
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	return service.Run(ctx, nil)
 }
 
 // bareHandler answers every request with the same number of bytes, and does nothing else.

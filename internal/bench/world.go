@@ -84,7 +84,7 @@ type builder struct {
 
 // newWorld fills a database.
 func newWorld(ctx context.Context, database string, s size) (_ *world, err error) {
-	house, err := server.Open(ctx, server.Options{Config: configuration(database)})
+	house, err := server.Open(ctx, server.Options{Config: configuration(database, "")})
 	if err != nil {
 		return nil, err
 	}
