@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -18,7 +19,9 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/base/feed"
+	"github.com/gatehouse-dev/gatehouse/internal/base/gate"
 	"github.com/gatehouse-dev/gatehouse/internal/base/seal"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
@@ -36,13 +39,16 @@ const sealPurpose = "signing key"
 type Keys struct {
 	clock clock.Clock
 	seal  *seal.Keyring
+	gate  *gate.Gate // what every signature passes
 
 	mu    sync.Mutex // held while a tenant's keys are loaded or made
 	rings sync.Map   // tenant id → *Ring
 }
 
 // New returns a Keys that has loaded nothing yet.
-func New(c clock.Clock, k *seal.Keyring) *Keys { return &Keys{clock: c, seal: k} }
+func New(c clock.Clock, k *seal.Keyring) *Keys {
+	return &Keys{clock: c, seal: k, gate: gate.New(gate.Options{})}
+}
 
 // Ring is a tenant's keys at one moment. It never changes.
 type Ring struct {
@@ -103,6 +109,38 @@ func (k *Keys) Signer(ctx context.Context, tn *tenant.Tenant, alg jose.Alg) (*jo
 		return nil, fmt.Errorf("keys: the tenant has no key that signs with %s", alg)
 	}
 	return s, nil
+}
+
+// Sign makes a JWS of payload with the tenant's key for alg. A signature takes a core for as long as
+// it takes, so only as many are made at a time as there are cores; the error is a Busy fault where
+// too many are waiting.
+func (k *Keys) Sign(ctx context.Context, tn *tenant.Tenant, alg jose.Alg, typ string, payload []byte) (string, error) {
+	signer, err := k.Signer(ctx, tn, alg)
+	if err != nil {
+		return "", err
+	}
+	leave, err := k.gate.Enter(ctx)
+	if errors.Is(err, gate.ErrFull) {
+		return "", busy()
+	}
+	if err != nil {
+		return "", err
+	}
+	defer leave()
+	return signer.Sign(typ, payload)
+}
+
+// Room returns a Busy fault when a signature would be refused now. Whoever is to spend something
+// that can be spent only once, and then sign, asks first.
+func (k *Keys) Room() error {
+	if k.gate.Full() {
+		return busy()
+	}
+	return nil
+}
+
+func busy() error {
+	return &fault.Error{Code: fault.Busy, Message: "Too many tokens are being made right now. Try again in a moment.", RetryAfter: time.Second}
 }
 
 // Forget drops what is in memory of a tenant's keys, so that they are read again.

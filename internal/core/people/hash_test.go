@@ -172,7 +172,7 @@ func TestThreat_PW08_GateAndLength(t *testing.T) {
 			mu.Unlock()
 			l()
 		})
-		for h.waiting.Load() != int64(i+1) {
+		for h.gate.Waiting() != i+1 {
 			mu.Lock()
 			if len(served) > 0 {
 				t.Fatal("more at a time than the gate is wide")
@@ -194,8 +194,8 @@ func TestThreat_PW08_GateAndLength(t *testing.T) {
 	leave[0]()
 	wg.Wait()
 	leave[1]()
-	if len(served) != 3 || h.waiting.Load() != 0 || len(h.slots) != 0 {
-		t.Errorf("served %v, %d waiting, %d slots taken", served, h.waiting.Load(), len(h.slots))
+	if len(served) != 3 || h.gate.Waiting() != 0 || h.gate.Inside() != 0 {
+		t.Errorf("served %v, %d waiting, %d slots taken", served, h.gate.Waiting(), h.gate.Inside())
 	}
 
 	impatient := NewHasher(HasherOptions{Params: cheap, Width: 1, Wait: time.Nanosecond})

@@ -2,13 +2,14 @@ package people
 
 import (
 	"context"
-	"runtime"
+	"errors"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
+	"github.com/gatehouse-dev/gatehouse/internal/base/gate"
 )
 
 // MaxPassword is the length in bytes beyond which a password is refused before it is looked at.
@@ -30,13 +31,10 @@ type HasherOptions struct {
 // Passwords are brought to Unicode normal form C once, here, so that the same password typed on
 // two keyboards is one password.
 type Hasher struct {
-	params  Params
-	slots   chan struct{} // a slot is taken by sending; waiting senders are served in order
-	queue   int64
-	waiting atomic.Int64
-	wait    time.Duration
-	work    atomic.Int64
-	dummy   verifier
+	params Params
+	gate   *gate.Gate
+	work   atomic.Int64
+	dummy  verifier
 }
 
 // NewHasher returns a hasher.
@@ -44,16 +42,7 @@ func NewHasher(o HasherOptions) *Hasher {
 	if o.Params == (Params{}) {
 		o.Params = DefaultParams()
 	}
-	if o.Width == 0 {
-		o.Width = runtime.GOMAXPROCS(0)
-	}
-	if o.Queue == 0 {
-		o.Queue = 64 * o.Width
-	}
-	if o.Wait == 0 {
-		o.Wait = 3 * time.Second
-	}
-	h := &Hasher{params: o.Params, slots: make(chan struct{}, o.Width), queue: int64(o.Queue), wait: o.Wait}
+	h := &Hasher{params: o.Params, gate: gate.New(gate.Options{Width: o.Width, Queue: o.Queue, Wait: o.Wait})}
 	// Nobody's password: its key is nothing that the salt and any password are known to give.
 	h.dummy = argon2Hash{Params: o.Params, salt: make([]byte, saltSize), key: make([]byte, keySize)}
 	return h
@@ -111,31 +100,16 @@ func tooLong() error {
 	return fault.Field("password", "A password can have at most %d bytes.", MaxPassword)
 }
 
-// enter takes a slot, waiting for one no longer than it may. The caller gives it back with leave.
+// enter takes a place at the gate. The caller gives it back with leave.
 func (h *Hasher) enter(ctx context.Context) (leave func(), err error) {
-	leave = func() { <-h.slots }
-	select {
-	case h.slots <- struct{}{}:
-		h.work.Add(1)
-		return leave, nil
-	default:
-	}
-	if h.waiting.Add(1) > h.queue {
-		h.waiting.Add(-1)
+	leave, err = h.gate.Enter(ctx)
+	if errors.Is(err, gate.ErrFull) {
 		return nil, busy()
 	}
-	defer h.waiting.Add(-1)
-	deadline := time.NewTimer(h.wait)
-	defer deadline.Stop()
-	select {
-	case h.slots <- struct{}{}:
+	if err == nil {
 		h.work.Add(1)
-		return leave, nil
-	case <-deadline.C:
-		return nil, busy()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
 	}
+	return leave, err
 }
 
 func busy() error {

@@ -51,17 +51,20 @@ func Endings(c Cause) Ending {
 // sessions end, or one that begins at the same moment survives.
 func (s *SignIn) end(tx *db.Tx, userID, sid string, cause Cause) error {
 	what := Endings(cause)
+	// Sessions first and all of them, then grants: verbs that end things take rows in one order.
 	if what.Session && sid != "" {
 		if _, err := tx.Exec(deleteSession, sid); err != nil {
 			return fmt.Errorf("signin: end session: %w", err)
-		}
-		if err := s.grants.EndSession(tx, sid, string(cause)); err != nil {
-			return err
 		}
 	}
 	if what.Sessions {
 		if _, err := tx.Exec(deleteSessions, userID); err != nil {
 			return fmt.Errorf("signin: end sessions: %w", err)
+		}
+	}
+	if what.Session && sid != "" {
+		if err := s.grants.EndSession(tx, sid, string(cause)); err != nil {
+			return err
 		}
 	}
 	if what.Grants {

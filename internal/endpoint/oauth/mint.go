@@ -132,11 +132,7 @@ func (s *Server) sign(ctx context.Context, tn *tenant.Tenant, alg jose.Alg, typ 
 	if len(payload) > maxTokenBytes {
 		return "", fmt.Errorf("oauth: a %s of %d bytes is beyond the budget of %d: its largest claim is %s", typ, len(payload), maxTokenBytes, largestClaim(payload))
 	}
-	signer, err := s.Keys.Signer(ctx, tn, alg)
-	if err != nil {
-		return "", err
-	}
-	return signer.Sign(typ, payload)
+	return s.Keys.Sign(ctx, tn, alg, typ, payload)
 }
 
 func largestClaim(payload []byte) string {

@@ -63,6 +63,10 @@ func (s *Server) Token(w http.ResponseWriter, r *http.Request) {
 			WithHint("Add it to the client's grant_types."), false)
 		return
 	}
+	if err := s.Keys.Room(); err != nil { // before a code is spent for tokens that can not be made
+		s.writeError(w, r, err, false)
+		return
+	}
 	answer, err := run(ctx, tn, client, p)
 	if err != nil {
 		s.writeError(w, r, err, false)

@@ -371,3 +371,23 @@ func TestThreat_DB14_OtherNodesNotice(t *testing.T) {
 		}
 	})
 }
+
+// However people sign out of several browsers at once, nobody waits for another in a circle.
+func TestThreat_DB09_SignOutsNeverDeadlock(t *testing.T) {
+	twoNodes(t, func(t *testing.T, a, b *servertest.Instance) {
+		ctx := context.Background()
+		for range 5 {
+			var sids []string
+			for range 8 {
+				tokens, _ := a.TokensFor(t, demo.Reader, demo.SPA, "scope", offlineShows)
+				sids = append(sids, fmt.Sprint(claims(t, tokens.IDToken)["sid"]))
+			}
+			atOnce(32, func(n int) {
+				at := []*servertest.Instance{a, b}[n%2].House
+				if err := at.SignIn.SignOut(ctx, at.Tenant, sids[n%8], n%3 == 0, signin.From{}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	})
+}
