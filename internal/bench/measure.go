@@ -77,6 +77,11 @@ func measure(o options, p *process, w *world, op operation, database string) (*m
 	}
 	defer toBare.close()
 
+	if op.seen != nil {
+		if _, err := toHouse.turn(p, once(live, op.seen)(w), time.Minute); !errors.Is(err, errExhausted) {
+			return nil, fmt.Errorf("the live tokens were not all shown: %w", err)
+		}
+	}
 	warm := op.warm
 	if warm == nil {
 		warm = op.steps
