@@ -71,7 +71,7 @@ func TestDemos(t *testing.T) {
 			b.see(newcomer.Email, "Sign out")
 			b.press("Load the shows")
 			b.see(aShow)
-			b.keep("demo-" + form.name)
+			b.accessible("demo " + form.name)
 			form.renew(b)
 			b.press("Load the shows")
 			b.see(aShow)
