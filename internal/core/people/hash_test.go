@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -239,8 +240,8 @@ func NewHasherFull(t *testing.T) *Hasher {
 // At most as many hashes run at a time as the gate is wide.
 func TestThreat_PW08_NoMoreAtATimeThanTheGateIsWide(t *testing.T) {
 	h := NewHasher(HasherOptions{Params: cheap, Width: 3, Queue: 1000, Wait: time.Minute})
-	var inside, most int
-	var mu sync.Mutex
+	var inside atomic.Int64
+	release := make(chan struct{})
 	var wg sync.WaitGroup
 	for range 200 {
 		wg.Go(func() {
@@ -249,20 +250,20 @@ func TestThreat_PW08_NoMoreAtATimeThanTheGateIsWide(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			mu.Lock()
-			inside++
-			most = max(most, inside)
-			mu.Unlock()
-			mu.Lock()
-			inside--
-			mu.Unlock()
+			inside.Add(1)
+			<-release
+			inside.Add(-1)
 			leave()
 		})
 	}
-	wg.Wait()
-	if most > 3 {
-		t.Errorf("%d at a time", most)
+	for inside.Load()+int64(h.gate.Waiting()) != 200 {
+		runtime.Gosched()
 	}
+	if n := inside.Load(); n != 3 {
+		t.Errorf("%d at a time", n)
+	}
+	close(release)
+	wg.Wait()
 }
 
 // The hash that stands in where there is none costs what a real one costs.
