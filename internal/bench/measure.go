@@ -71,12 +71,6 @@ func measure(o options, p *process, w *world, op operation, database string) (*m
 		return nil, err
 	}
 	defer toHouse.close()
-	toBare, err := dialAll(p.bare)
-	if err != nil {
-		return nil, err
-	}
-	defer toBare.close()
-
 	if op.seen != nil {
 		if _, err := toHouse.turn(p, once(live, op.seen)(w), time.Minute); !errors.Is(err, errExhausted) {
 			return nil, fmt.Errorf("the live tokens were not all shown: %w", err)
@@ -89,6 +83,11 @@ func measure(o options, p *process, w *world, op operation, database string) (*m
 	if _, err := toHouse.turn(p, warm(w), o.warm); err != nil && !errors.Is(err, errExhausted) {
 		return nil, err
 	}
+	toBare, err := dialAll(p.bare) // not before: a connection that asks nothing is closed
+	if err != nil {
+		return nil, err
+	}
+	defer toBare.close()
 	// The bare handler is sent the last requests of each connection, and answers as much.
 	if _, err := p.ask("POST", fmt.Sprintf("/bare/%d", toHouse.meanBody())); err != nil {
 		return nil, err
