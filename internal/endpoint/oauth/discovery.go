@@ -101,6 +101,5 @@ func metadata(tn *tenant.Tenant, ring *keys.Ring) oidc.Metadata {
 		PromptValuesSupported:                      []string{"none", "login", "consent", "select_account", "create"},
 		UILocalesSupported:                         []string{"en"},
 		AuthorizationResponseIssParameterSupported: true,
-		ClaimsParameterSupported:                   true,
 	}
 }
