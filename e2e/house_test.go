@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -153,33 +152,46 @@ const (
 	managerOfAll = "Management"
 )
 
-// ports are those that the demo clients' redirect URIs name. A test borrows one; three tests can at
-// a time.
-var ports = sync.OnceValue(func() chan int {
-	all := make(chan int, 3)
-	for _, port := range []int{5173, 8000, 3000} {
-		all <- port
-	}
-	return all
-})
-
-// serve answers on a port of localhost that the demo clients name, and returns the origin.
-func serve(t *testing.T, h http.Handler) string {
-	t.Helper()
-	var busy []error
-	for range cap(ports()) {
-		port := <-ports()
-		t.Cleanup(func() { ports() <- port })
-		l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			busy = append(busy, err)
-			continue
+// serve answers on a free port of localhost, and tells the house that this is where its demo clients
+// are. It returns the origin.
+func (h *house) serve(handler http.Handler) string {
+	h.t.Helper()
+	server := httptest.NewServer(handler)
+	h.t.Cleanup(server.Close)
+	origin := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	for _, name := range []string{spaClient, webClient, nobodyKnows} {
+		change := object{"callbacks": []string{origin, origin + "/callback"}, "default_redirect_uri": origin, "allowed_logout_urls": []string{origin, origin + "/left"}}
+		if name == spaClient {
+			change["web_origins"] = []string{origin}
 		}
-		s := &httptest.Server{Listener: l, Config: &http.Server{Handler: h, ReadHeaderTimeout: patience}}
-		s.Start()
-		t.Cleanup(s.Close)
-		return fmt.Sprintf("http://localhost:%d", port)
+		if _, err := h.manage(http.MethodPatch, "clients/"+h.client(name).ClientID, change); err != nil {
+			h.t.Fatal(err)
+		}
 	}
-	t.Fatalf("the tests need one of the ports 3000, 5173 and 8000, which the demo clients are registered for: %v", errors.Join(busy...))
-	return ""
+	return origin
+}
+
+// serveAtHome answers on a port that the demo clients are registered for from the start, which the
+// demo API knows, too. Where all are taken, by another run of these tests say, it waits for one.
+func serveAtHome(t *testing.T, handler http.Handler) string {
+	t.Helper()
+	var l net.Listener
+	err := waitFor(t.Context(), func() error {
+		var busy []error
+		for _, port := range []string{"5173", "8000", "3000"} {
+			var err error
+			if l, err = net.Listen("tcp4", "127.0.0.1:"+port); err == nil {
+				return nil
+			}
+			busy = append(busy, err)
+		}
+		return errors.Join(busy...)
+	})
+	if err != nil {
+		t.Fatalf("this test needs one of the ports 5173, 8000 and 3000: %v", err)
+	}
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: handler, ReadHeaderTimeout: patience}}
+	s.Start()
+	t.Cleanup(s.Close)
+	return fmt.Sprintf("http://localhost:%d", l.Addr().(*net.TCPAddr).Port)
 }

@@ -31,9 +31,9 @@ func challenge(verifier string) string {
 }
 
 // application is a server that says what came back to its redirect URI.
-func application(t *testing.T) (origin string) {
-	t.Helper()
-	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func (h *house) application() (origin string) {
+	h.t.Helper()
+	return h.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		switch {
 		case r.FormValue("code") != "":
@@ -50,7 +50,7 @@ func application(t *testing.T) (origin string) {
 func TestHostedPagesAreAccessible(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
-	app := application(t)
+	app := h.application()
 	planner := h.client(nobodyKnows)
 	me := newProfile(t)
 	b := me.tab()
@@ -142,7 +142,7 @@ func TestHostedPagesAreAccessible(t *testing.T) {
 func TestPagesWorkWithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
-	app := application(t)
+	app := h.application()
 	planner, spa := h.client(nobodyKnows), h.client(spaClient)
 	me := newProfile(t)
 	b := me.tab(withoutJavaScript)

@@ -18,7 +18,7 @@ func serveReact(t *testing.T, h *house) string {
 	t.Helper()
 	dir := must[string](t)(shared.react())
 	spa := h.client(spaClient)
-	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return serveAtHome(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/config.json" {
 			w.Header().Set("Content-Type", "application/json")
 			_ = json.NewEncoder(w).Encode(map[string]string{"domain": h.origin(), "clientId": spa.ClientID, "audience": spa.Audience, "apiUrl": h.api()})

@@ -323,7 +323,7 @@ func (b *tab) click(what, element string) {
 	b.wait("there is "+what, func() bool {
 		found, err := evaluate[*point](b, `(() => {
 			const e = `+element+`;
-			if (!e) return null;
+			if (!e || document.readyState !== "complete") return null; // what still loads may move
 			e.scrollIntoView({block: "center", behavior: "instant"});
 			const box = e.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2;
 			const top = document.elementFromPoint(x, y);

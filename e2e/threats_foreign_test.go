@@ -22,7 +22,7 @@ import (
 func TestThreat_BR04_FormsOfOtherOrigins(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
-	app := application(t)
+	app := h.application()
 	planner := h.client(nobodyKnows)
 
 	// The attacker fills the forms with seals of a browser of their own.
@@ -114,7 +114,7 @@ func (b *tab) framed(holder, target string) bool {
 func TestThreat_BR05_NoPageCanBeFramed(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
-	app := application(t)
+	app := h.application()
 	spa, planner := h.client(spaClient), h.client(nobodyKnows)
 	me := newProfile(t)
 	me.enter(h, h.user(alice))
@@ -150,7 +150,7 @@ func TestThreat_BR15_FetchingAheadDoesNothing(t *testing.T) {
 	spa := h.client(spaClient)
 	var html string
 	var mu sync.Mutex
-	app := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	app := h.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		w.Header().Set("Content-Type", "text/html")
@@ -165,9 +165,6 @@ func TestThreat_BR15_FetchingAheadDoesNothing(t *testing.T) {
 	user := must[object](t)(h.manage(http.MethodPost, "users", object{"connection": "Username-Password-Authentication", "email": newcomer.Email, "email_verified": true}))
 	link := must[string](t)(h.passwordLink(user["user_id"].(string)))
 	logout := h.Issuer + "v2/logout?" + url.Values{"client_id": {spa.ClientID}, "returnTo": {app + "/left"}}.Encode()
-	if _, err := h.manage(http.MethodPatch, "clients/"+spa.ClientID, object{"allowed_logout_urls": []string{app + "/left"}}); err != nil {
-		t.Fatal(err)
-	}
 	ahead := []string{logout, link, h.request(spa, app, "prompt", "none"), h.request(spa, app)}
 	rules := must[[]byte](t)(json.Marshal(object{"prefetch": []object{{"source": "list", "urls": ahead}}}))
 	mu.Lock()
@@ -231,7 +228,7 @@ func TestThreat_BR16_MessagesReachTheApplicationAlone(t *testing.T) {
 			});
 		}
 	</script>`
-	app := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	app := h.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte("<!doctype html><title>App</title><body>" + listening))
 	}))
@@ -268,7 +265,7 @@ func TestThreat_BR16_MessagesReachTheApplicationAlone(t *testing.T) {
 func TestThreat_LO03_PicturesAndFormsDoNotSignOut(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
-	app := application(t)
+	app := h.application()
 	spa := h.client(spaClient)
 	trusted := h.Issuer + "v2/logout?" + url.Values{"client_id": {spa.ClientID}, "returnTo": {app}}.Encode()
 	bare, rp := h.Issuer+"v2/logout", h.Issuer+"oidc/logout"

@@ -51,7 +51,7 @@ func (b *tab) unharmed() {
 func TestThreat_BR06_ScriptsInNamesAreText(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
-	app := application(t)
+	app := h.application()
 	me := newProfile(t)
 	b := me.tab()
 	for i, payload := range payloads() {
@@ -134,7 +134,7 @@ func TestThreat_BR07_FormPost(t *testing.T) {
 	h := openHouse(t)
 	var mu sync.Mutex
 	var posted []url.Values
-	app := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	app := h.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.ParseForm() == nil {
 			mu.Lock()
 			posted = append(posted, r.PostForm)

@@ -53,7 +53,7 @@ func sealOf(b *tab) string {
 func TestThreat_AZ16_APageOfAnotherBrowser(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
-	app := application(t)
+	app := h.application()
 	planner := h.client(nobodyKnows)
 	attacker, victim := newProfile(t), newProfile(t)
 	theirs := attacker.tab()
@@ -118,7 +118,7 @@ func TestThreat_AZ20_NothingLeaksByReferrer(t *testing.T) {
 	h := openHouse(t)
 	var mu sync.Mutex
 	var referrers []string
-	app := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	app := h.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		if r.Referer() != "" && r.URL.Path != "/favicon.ico" {
