@@ -106,6 +106,20 @@ func TestThreat_AD01_PermissionsAreThoseOfNow(t *testing.T) {
 	}
 	machine.want(401, "GET", "clients", nil)
 
+	// A blocked user is a stranger, even where no rule took the token back.
+	block := func(blocked bool) {
+		err := h.Tenant.DB.Write(ctx, func(tx *db.Tx) error {
+			_, err := h.People.SetBlocked(tx, adminID, blocked)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	block(true)
+	admin.want(401, "GET", "clients", nil)
+	block(false)
+	admin.want(200, "GET", "clients", nil)
 	node.Block(t, demo.Administrator)
 	admin.want(401, "GET", "clients", nil)
 }
