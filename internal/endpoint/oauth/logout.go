@@ -26,7 +26,8 @@ type logout struct {
 }
 
 // Logout is the logout of the Auth0 SDKs: GET /v2/logout?client_id=…&returnTo=…. It returns only
-// to an address that is registered for logout, with the client or, without one, with the tenant.
+// to an address that is registered for logout, with the client or, without one, with the tenant;
+// otherwise it shows that the person is signed out.
 func (s *Server) Logout(w http.ResponseWriter, r *http.Request) {
 	ctx, tn := r.Context(), tenant.From(r.Context())
 	q := r.URL.Query()
@@ -43,11 +44,7 @@ func (s *Server) Logout(w http.ResponseWriter, r *http.Request) {
 	if hint, err := s.verifyHint(ctx, tn, q.Get("id_token_hint"), q.Get("client_id")); err == nil {
 		l.hint = hint
 	}
-	if l.returnTo != "" && !oauth.MatchLogoutURI(allowed, l.returnTo) {
-		s.errorPage(w, r, oauth.NewError(oauth.InvalidRequest, "returnTo is not registered for logout.").
-			WithHint("It is compared byte for byte. Add it to the client's allowed_logout_urls."))
-		return
-	}
+	l.returnTo = s.registered(r, allowed, "returnTo", l.returnTo)
 	if l.returnTo == "" {
 		l.trusted = false
 	}
@@ -88,14 +85,23 @@ func (s *Server) EndSession(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if uri := q.Get("post_logout_redirect_uri"); uri != "" {
-		if l.client == nil || !oauth.MatchLogoutURI(l.client.LogoutURLs, uri) {
-			s.errorPage(w, r, oauth.NewError(oauth.InvalidRequest, "post_logout_redirect_uri is not registered.").
-				WithHint("It is compared byte for byte. Add it to the client's allowed_logout_urls, and send client_id or id_token_hint."))
-			return
+		var allowed []string
+		if l.client != nil {
+			allowed = l.client.LogoutURLs
 		}
-		l.returnTo = uri
+		l.returnTo = s.registered(r, allowed, "post_logout_redirect_uri", uri)
 	}
 	s.logout(w, r, l)
+}
+
+// registered returns an address that is registered for the return from a logout, and nothing for
+// any other: whoever wants to leave is let out, and led nowhere. The log tells the developer.
+func (s *Server) registered(r *http.Request, allowed []string, parameter, uri string) string {
+	if uri == "" || oauth.MatchLogoutURI(allowed, uri) {
+		return uri
+	}
+	s.Log.WarnContext(r.Context(), "a logout leads nowhere: "+parameter+" is not among the client's allowed_logout_urls, byte for byte, or the request names no client")
+	return ""
 }
 
 // maxLogoutState bounds the state of a logout, as that of an authorization request is.

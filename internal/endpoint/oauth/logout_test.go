@@ -91,11 +91,12 @@ func TestThreat_LO01_LogoutLeadsOnlyWhereItIsRegistered(t *testing.T) {
 			"/oidc/logout?" + logoutQuery("id_token_hint", tokens.IDToken, "post_logout_redirect_uri", to),
 			"/oidc/logout?" + logoutQuery("post_logout_redirect_uri", to),
 		} {
-			if p := b.Get(ask); p.Header.Get("Location") != "" || p.StatusCode != http.StatusBadRequest {
+			if p := b.Get(ask); p.Header.Get("Location") != "" || p.StatusCode != http.StatusOK {
 				t.Fatalf("%s: %s to %q", ask, p.Status, p.Header.Get("Location"))
 			}
 		}
 	}
+	b.SignIn(demo.Reader, i.Password(t, demo.Reader)) // the hint has let them out
 	const bye = "https://app.example/bye"
 	for _, ask := range []string{ // nobody vouches for it
 		"/v2/logout?" + logoutQuery("returnTo", bye), "/oidc/logout?" + logoutQuery("post_logout_redirect_uri", bye),
