@@ -75,8 +75,8 @@ func (d *demos) clients() []demo.Extra {
 // serve begins to answer, now that the house knows the clients.
 func (d *demos) serve(content *demo.Content) error {
 	origins := []string{}
-	for _, s := range d.forms {
-		origins = append(origins, s.url())
+	for _, c := range content.Clients {
+		origins = append(origins, c.WebOrigins...)
 	}
 	api, err := tvshows.NewAPI(tvshows.APIOptions{Issuer: d.issuer, Audience: demo.Audience, AllowedOrigins: origins, Logger: d.log})
 	if err != nil {

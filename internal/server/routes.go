@@ -141,13 +141,16 @@ func peopleRoutes(h *signin.Handler, render *page.Renderer) []route {
 
 // personal is around everything whose answer depends on who is asking. A browser that fetches it
 // on the chance that somebody may want it gets nothing: no code is issued, no session ended, and
-// no cookie set before a person has really gone there.
+// no cookie set before a person has really gone there. It is told of a failure, since browsers keep
+// what succeeded and show it in place of the page.
 func personal(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Vary", "Cookie")
+		if r.Method != http.MethodPost { // going back to the answer to a form finds it, whatever cookies came since
+			w.Header().Set("Vary", "Cookie")
+		}
 		if page.Speculative(r) {
 			w.Header().Set("Cache-Control", "no-store")
-			w.WriteHeader(http.StatusNoContent)
+			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -155,7 +155,7 @@ func TestThreat_TK19_NothingSecretIsCached(t *testing.T) {
 				t.Errorf("%s as %s: a cookie on an answer with %q", a.asked, a.who, cache)
 			}
 			page := strings.HasPrefix(a.Header.Get("Content-Type"), "text/html")
-			if page && a.StatusCode < 400 && !strings.Contains(a.Header.Get("Vary"), "Cookie") && !strings.Contains(a.asked, " /dev/") && !strings.HasSuffix(a.asked, " /") {
+			if page && a.StatusCode < 400 && !strings.Contains(a.Header.Get("Vary"), "Cookie") && !strings.HasPrefix(a.asked, "POST ") && !strings.Contains(a.asked, " /dev/") && !strings.HasSuffix(a.asked, " /") {
 				t.Errorf("%s as %s: a page without Vary: Cookie", a.asked, a.who)
 			}
 		}

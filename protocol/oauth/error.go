@@ -75,6 +75,11 @@ type Error struct {
 	// Hint tells the client's developer what to do instead. It is shown where
 	// developers look (dev mode, the console), never sent to a redirect URI.
 	Hint string
+	// Parameter, Expected and Got tell the client's developer, where Hint is shown, which
+	// parameter is wrong, what would have been right and what came. Got is the client's own text.
+	Parameter string
+	Expected  []string
+	Got       string
 	// Page: the error must be shown on a page of our own. The redirect URI is
 	// not known to belong to the client, so nobody may be sent there.
 	Page bool
@@ -87,6 +92,14 @@ func NewError(code, description string) *Error { return &Error{Code: code, Descr
 
 // WithHint returns a copy of e that carries hint.
 func (e *Error) WithHint(hint string) *Error { c := *e; c.Hint = hint; return &c }
+
+// WithDetail returns a copy of e that names the parameter that is wrong, what came, and what would
+// have been right.
+func (e *Error) WithDetail(parameter, got string, expected ...string) *Error {
+	c := *e
+	c.Parameter, c.Got, c.Expected = parameter, got, expected
+	return &c
+}
 
 // WithCause returns a copy of e that wraps err.
 func (e *Error) WithCause(err error) *Error { c := *e; c.Err = err; return &c }

@@ -135,7 +135,8 @@ func (s *Server) returnAddress(ctx context.Context, tn *tenant.Tenant, req *oaut
 	client, err := s.Apps.Client(ctx, tn, req.ClientID)
 	if fault.Is(err, fault.NotFound) || err == nil && client.Disabled {
 		return nil, oauth.NewError(oauth.InvalidRequest, "The client is not known here.").
-			WithHint("client_id does not name a client of this issuer. Check the client id and the domain in the application's configuration.").OnPage()
+			WithHint("client_id does not name a client of this issuer. Check the client id and the domain in the application's configuration.").
+			WithDetail("client_id", req.ClientID).OnPage()
 	}
 	if err != nil {
 		return nil, err
@@ -146,7 +147,8 @@ func (s *Server) returnAddress(ctx context.Context, tn *tenant.Tenant, req *oaut
 			WithHint("Send redirect_uri, or set default_redirect_uri on the client.").OnPage()
 	case req.RedirectURI != "" && !oauth.MatchRedirectURI(client.RedirectURIs, req.RedirectURI, client.Type == apps.Native):
 		return nil, oauth.NewError(oauth.InvalidRequest, "redirect_uri is not registered for this client.").
-			WithHint("It is compared byte for byte. Add exactly the address the application sends to the client's callbacks.").OnPage()
+			WithHint("It is compared byte for byte. Add exactly the address the application sends to the client's callbacks.").
+			WithDetail("redirect_uri", req.RedirectURI, client.RedirectURIs...).OnPage()
 	}
 	if err := checkReceiver(client, req); err != nil {
 		return nil, err
@@ -164,7 +166,8 @@ func checkReceiver(client *apps.Client, req *oauth.AuthorizationRequest) error {
 			WithHint("form_post needs an http or https redirect_uri. Use response_mode=query.").OnPage()
 	case req.ResponseMode == oauth.ResponseModeWebMessage && !(ok && client.HasWebOrigin(origin)):
 		return oauth.NewError(oauth.InvalidRequest, "The application's origin is not allowed to receive messages.").
-			WithHint("Add the origin of redirect_uri to the client's web_origins.").OnPage()
+			WithHint("Add the origin of redirect_uri to the client's web_origins.").
+			WithDetail("redirect_uri", origin, client.WebOrigins...).OnPage()
 	}
 	return nil
 }

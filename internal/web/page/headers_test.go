@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"strings"
@@ -180,7 +181,7 @@ func TestThreat_BR15_PrefetchGetsNothing(t *testing.T) {
 			req.Header.Set("Sec-Purpose", purpose)
 			w := httptest.NewRecorder()
 			r.Render(w, req, s.Status, s.Page)
-			if w.Code != 204 || w.Body.Len() != 0 || w.Header().Get("Cache-Control") != "no-store" {
+			if w.Code != http.StatusServiceUnavailable || w.Body.Len() != 0 || w.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("%s, %q: status %d with %d bytes", s.Name, purpose, w.Code, w.Body.Len())
 			}
 		}

@@ -82,11 +82,12 @@ func New(o Options) (*Renderer, error) {
 
 // Render writes p with the status and the headers of every page. A page that
 // must not be shown (see [FormPost], [WebMessage]) becomes the error page
-// server_error with status 500. A prefetch gets 204 and nothing else.
+// server_error with status 500. A prefetch gets 503 and nothing else: a success would be kept, and
+// shown in place of the page once the person really goes there.
 func (r *Renderer) Render(w http.ResponseWriter, req *http.Request, status int, p Page) {
 	if Speculative(req) {
 		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(http.StatusNoContent)
+		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
 	s := p.sheet()

@@ -171,6 +171,7 @@ func (h *Handler) WebMessage(w http.ResponseWriter, r *http.Request, origin stri
 func (h *Handler) Error(w http.ResponseWriter, r *http.Request, status int, e *oauth.Error) {
 	h.Render.Render(w, r, status, page.ErrorPage{
 		Frame: h.plain(tenant.From(r.Context())), Code: e.Code, Description: e.Description, Fix: e.Hint,
+		Parameter: e.Parameter, Expected: e.Expected, Got: e.Got,
 	})
 }
 

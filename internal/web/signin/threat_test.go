@@ -535,7 +535,7 @@ func TestThreat_BR15_PrefetchDoesNothing(t *testing.T) {
 		for _, header := range [][]string{{"Sec-Purpose", "prefetch"}, {"Sec-Purpose", "prefetch;prerender"}, {"Purpose", "prefetch"}, {"X-Moz", "prefetch"}, {"Sec-Purpose", "prefetch;anonymous-client-ip"}} {
 			for _, who := range []*servertest.Browser{b, i.NewBrowser(t)} {
 				p := who.Send(who.Request(http.MethodGet, path, "", append([]string{"Sec-Fetch-Dest", "document"}, header...)...))
-				if p.StatusCode != http.StatusNoContent || p.Body != "" || p.Header.Get("Location") != "" || len(p.Cookies()) > 0 || p.Header.Get("Cache-Control") != "no-store" {
+				if p.StatusCode != http.StatusServiceUnavailable || p.Body != "" || p.Header.Get("Location") != "" || len(p.Cookies()) > 0 || p.Header.Get("Cache-Control") != "no-store" {
 					t.Errorf("%.60s with %v: %s %v", path, header, p.Status, p.Header)
 				}
 			}
