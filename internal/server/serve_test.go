@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -91,17 +92,16 @@ func plainClient() *http.Client {
 // await waits for a state of the operations listener.
 func (r *running) await(path string, status int) {
 	r.t.Helper()
-	for {
+	for range patience {
 		if got, _ := r.operations(path); got == status {
 			return
 		}
-		select {
-		case <-r.t.Context().Done():
-			r.t.Fatalf("%s never answers %d", path, status)
-		default:
-		}
 	}
+	r.t.Fatalf("%s never answers %d", path, status)
 }
+
+// patience is how often a test asks for what is about to happen in another goroutine.
+const patience = 10_000
 
 // certify writes a certificate for login.test into dir and returns its pool.
 func certify(t *testing.T, dir string, serial int64) *x509.CertPool {
@@ -317,7 +317,9 @@ func TestLargeCookiesPass(t *testing.T) {
 // Leaving, the house says so first, answers what still comes and what is under way, and only then ends.
 func TestThreat_OV09_LeavingCutsNobodyOff(t *testing.T) {
 	noticed := make(chan struct{})
+	notice := sync.OnceFunc(func() { close(noticed) })
 	r := serve(t, func() time.Duration { <-noticed; return 0 }, inPlainText)
+	t.Cleanup(notice)
 	r.await("/readyz", http.StatusOK)
 
 	// A request that is half sent when the house is told to go.
@@ -328,7 +330,7 @@ func TestThreat_OV09_LeavingCutsNobodyOff(t *testing.T) {
 	defer conn.Close()
 	const body = "grant_type=client_credentials&client_id=nobody"
 	fmt.Fprintf(conn, "POST /oauth/token HTTP/1.1\r\nHost: login.test\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:10])
-	for { // it is under way
+	for range patience { // it is under way
 		if _, metrics := r.operations("/metrics"); strings.Contains(metrics, "\ngatehouse_http_requests_in_flight 1\n") {
 			break
 		}
@@ -341,7 +343,7 @@ func TestThreat_OV09_LeavingCutsNobodyOff(t *testing.T) {
 	if got := r.get("/.well-known/openid-configuration"); got.StatusCode != http.StatusOK || !got.Close {
 		t.Errorf("a request that still comes: %s, connection kept: %v", got.Status, !got.Close)
 	}
-	close(noticed)
+	notice()
 	fmt.Fprint(conn, body[10:])
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
