@@ -52,10 +52,19 @@ func TestClients(t *testing.T) {
 		t.Error(diff)
 	}
 	for _, bad := range []m{
-		{"callbacks": []string{"https://shop.example/*"}}, {"callbacks": []string{"javascript:alert(1)"}}, {"app_type": "toaster"}, {"name": ""},
-		{"grant_types": []string{"password"}}, {"token_endpoint_auth_method": "none"}, {"refresh_token": m{"leeway": 61}}, {"refresh_token": m{"leeway": -1}},
-		{"jwt_configuration": m{"alg": "HS256"}}, {"refresh_token": m{"rotation_type": "non-rotating"}}, {"web_origins": []string{"https://shop.example/path"}},
-		{"default_redirect_uri": "https://elsewhere.example/"}, {"jwt_configuration": m{"lifetime_in_seconds": 1 << 62}},
+		{"callbacks": []string{"https://shop.example/*"}},
+		{"callbacks": []string{"javascript:alert(1)"}},
+		{"app_type": "toaster"},
+		{"name": ""},
+		{"grant_types": []string{"password"}},
+		{"token_endpoint_auth_method": "none"},
+		{"refresh_token": m{"leeway": 61}},
+		{"refresh_token": m{"leeway": -1}},
+		{"jwt_configuration": m{"alg": "HS256"}},
+		{"refresh_token": m{"rotation_type": "non-rotating"}},
+		{"web_origins": []string{"https://shop.example/path"}},
+		{"default_redirect_uri": "https://elsewhere.example/"},
+		{"jwt_configuration": m{"lifetime_in_seconds": 1 << 62}},
 	} {
 		c.want(400, "PATCH", "clients/"+id, bad)
 	}
@@ -287,10 +296,20 @@ func TestThreat_AD02_OtherTenantsAreNotThere(t *testing.T) {
 		method, path string
 		body         any
 	}{
-		{"GET", "clients/ID", nil}, {"PATCH", "clients/ID", m{"name": "x"}}, {"DELETE", "clients/ID", nil}, {"POST", "clients/ID/rotate-secret", nil},
-		{"GET", "resource-servers/ID", nil}, {"PATCH", "resource-servers/ID", m{"name": "x"}}, {"DELETE", "resource-servers/ID", nil},
-		{"GET", "users/ID", nil}, {"PATCH", "users/ID", m{"name": "x"}}, {"PATCH", "users/ID", m{"blocked": true}}, {"DELETE", "users/ID", nil},
-		{"GET", "users/ID/permissions", nil}, {"POST", "users/ID/permissions", permissions}, {"DELETE", "users/ID/permissions", permissions},
+		{"GET", "clients/ID", nil},
+		{"PATCH", "clients/ID", m{"name": "x"}},
+		{"DELETE", "clients/ID", nil},
+		{"POST", "clients/ID/rotate-secret", nil},
+		{"GET", "resource-servers/ID", nil},
+		{"PATCH", "resource-servers/ID", m{"name": "x"}},
+		{"DELETE", "resource-servers/ID", nil},
+		{"GET", "users/ID", nil},
+		{"PATCH", "users/ID", m{"name": "x"}},
+		{"PATCH", "users/ID", m{"blocked": true}},
+		{"DELETE", "users/ID", nil},
+		{"GET", "users/ID/permissions", nil},
+		{"POST", "users/ID/permissions", permissions},
+		{"DELETE", "users/ID/permissions", permissions},
 	} {
 		their, missing := theirs.ClientID, "A"+theirs.ClientID[1:]
 		switch {
