@@ -18,6 +18,9 @@ const (
 	InvalidRequest Code = "invalid_request"
 	// InvalidToken: expired, revoked, forged, or meant for somebody else. 401.
 	InvalidToken Code = "invalid_token"
+	// InsufficientUserAuthentication: known, but the person has to prove it anew or
+	// better (RFC 9470 §3). 401.
+	InsufficientUserAuthentication Code = "insufficient_user_authentication"
 	// InsufficientScope: known, but the credential was not granted enough. 403.
 	InsufficientScope Code = "insufficient_scope"
 	// AccessDenied: known, but not allowed. 403.
@@ -38,6 +41,10 @@ type Error struct {
 	Description string
 	// Scope is what the credential would need, for InsufficientScope.
 	Scope string
+	// ACRValues and MaxAge are what signing in again has to reach, for
+	// InsufficientUserAuthentication; empty and zero if it does not matter.
+	ACRValues []string
+	MaxAge    time.Duration
 	// RetryAfter is when to try again, for Unavailable; whole seconds.
 	RetryAfter time.Duration
 	// Err is the cause, for the log alone.
@@ -68,7 +75,7 @@ func (e *Error) Status() int {
 	switch e.Code {
 	case InvalidRequest:
 		return http.StatusBadRequest
-	case InvalidToken:
+	case InvalidToken, InsufficientUserAuthentication:
 		return http.StatusUnauthorized
 	case InsufficientScope, AccessDenied:
 		return http.StatusForbidden

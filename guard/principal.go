@@ -54,11 +54,21 @@ type Principal struct {
 	// Permissions is what the principal may do at this API, where the issuer
 	// says so beside the scopes.
 	Permissions []string
+	// Roles are the names of the principal's roles, where the issuer or the
+	// application's own records say so.
+	Roles []string
 	// Organization is the organisation the principal acts in.
 	Organization string
 
 	// SessionID, GrantID and TokenID are the issuer's sid, gid and jti.
 	SessionID, GrantID, TokenID string
+	// KeyID is the kid of the key that signed the credential, if one did.
+	KeyID string
+	// Confirmation is the key whose possession the sender has proved along with
+	// the credential (RFC 7800); zero if the credential is good in any hand.
+	Confirmation Confirmation
+	// IssuedAt is when the credential was issued; zero if not known.
+	IssuedAt time.Time
 	// Expiry is when the credential ends; zero if it does not.
 	Expiry time.Time
 
@@ -69,6 +79,16 @@ type Principal struct {
 	// Credential is the scheme's own view of what was presented: the session of
 	// package oidclogin, for example. Its package says what it is.
 	Credential any
+}
+
+// Confirmation names the key a credential is bound to. A scheme sets it only
+// after it has seen the proof.
+type Confirmation struct {
+	// JKT is the SHA-256 thumbprint of a DPoP key (RFC 9449 §6.1), base64url.
+	JKT string
+	// X5T is the SHA-256 thumbprint of a client certificate (RFC 8705 §3.1),
+	// base64url.
+	X5T string
 }
 
 // IsUser reports whether the principal is a person.
@@ -84,6 +104,9 @@ func (p *Principal) HasScope(scope string) bool { return slices.Contains(p.Scope
 func (p *Principal) HasPermission(permission string) bool {
 	return slices.Contains(p.Permissions, permission)
 }
+
+// HasRole reports whether the principal has role.
+func (p *Principal) HasRole(role string) bool { return slices.Contains(p.Roles, role) }
 
 // DecodeClaims reads the claims into v, a pointer to a struct or map. Claims
 // are strict JSON: a duplicate member is an error, and names match by case.

@@ -65,6 +65,42 @@ type Store interface {
 	Delete(ctx context.Context, app, token string) error
 }
 
+// Index is what a store with memory can do beyond one session: find all of a
+// person's. Every verb goes by an index and never reads other people's sessions.
+type Index interface {
+	// List returns the live sessions of subject, the one used last first.
+	List(ctx context.Context, app, subject string) ([]Entry, error)
+
+	// DeleteEntry ends one of subject's sessions by its Entry.ID. An unknown one,
+	// or one of somebody else, is no error and ends nothing.
+	DeleteEntry(ctx context.Context, app, subject, id string) error
+
+	// DeleteSubject ends all sessions of subject but the one behind the token
+	// except, which may be empty, and returns how many ended.
+	DeleteSubject(ctx context.Context, app, subject, except string) (int, error)
+
+	// DeleteSession ends all sessions that came from the provider's session with
+	// this sid, and returns how many ended.
+	DeleteSession(ctx context.Context, app, sessionID string) (int, error)
+}
+
+// Entry is a session in a list.
+type Entry struct {
+	// ID names the session in DeleteEntry. It is no token: showing it to the
+	// person it belongs to gives nothing away.
+	ID string
+	Record
+}
+
+// Locker lets one process at a time do something, across all that share the
+// store.
+type Locker interface {
+	// TryLock takes the lock called key for at most ttl and reports whether it
+	// got it. unlock gives it back; when ttl passed meanwhile it leaves the lock
+	// of the next holder alone. The error means that the store could not tell.
+	TryLock(ctx context.Context, key string, ttl time.Duration) (unlock func(context.Context) error, ok bool, err error)
+}
+
 // newToken returns 256 random bits for a cookie.
 func newToken() string { return rand.Text() + rand.Text() }
 
