@@ -11,6 +11,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/access"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
+	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
 	"github.com/gatehouse-dev/gatehouse/internal/endpoint/management"
 	"github.com/gatehouse-dev/gatehouse/internal/server"
 )
@@ -217,10 +218,8 @@ func (c *userUpdate) Run(ctx context.Context, to streams) error {
 		patch := people.Patch{
 			Email: c.Email, EmailVerified: c.Verified, Name: c.Name, GivenName: c.GivenName, FamilyName: c.FamilyName, Nickname: c.Nickname, Picture: c.Picture,
 		}
-		if patch.Email != nil || c.userFlags != (userFlags{}) {
-			if u, err = h.People.Update(ctx, h.Tenant, u.ID, patch, operator()); err != nil {
-				return err
-			}
+		if u, err = h.SignIn.Update(ctx, h.Tenant, u.ID, signin.Change{Patch: patch}, operator()); err != nil {
+			return err
 		}
 		if len(allow) > 0 {
 			if err := h.Admin().GrantPermissions(ctx, h.Tenant, u.ID, allow, operator()); err != nil {

@@ -43,16 +43,22 @@ func (a *Admin) CreateClient(ctx context.Context, tn *tenant.Tenant, c *apps.Cli
 	})
 }
 
-// UpdateClient changes a client as change says, on its newest state, and returns what is stored.
-// It fails with NotFound, with what change returns, or with an Invalid fault about the result.
+// UpdateClient changes a client as change says, on its newest state, and returns what is stored. A
+// client that is disabled by it loses everything that users granted to it, as a deleted one does:
+// APIs that check tokens by themselves learn it by that alone. It fails with NotFound, with what change returns, or with an Invalid fault about the result.
 func (a *Admin) UpdateClient(ctx context.Context, tn *tenant.Tenant, clientID string, change func(*apps.Client) error, by audit.Origin) (c *apps.Client, err error) {
 	err = tn.DB.WriteSerializable(ctx, func(tx *db.Tx) error {
 		if c, err = a.Apps.ClientInTx(tx, clientID); err != nil {
 			return err
 		}
-		before := fieldsOf(c.Name, c.Type, c.ClientSettings, c.Grants)
+		before, wasDisabled := fieldsOf(c.Name, c.Type, c.ClientSettings, c.Grants), c.Disabled
 		if err := change(c); err != nil {
 			return err
+		}
+		if c.Disabled && !wasDisabled {
+			if err := a.Grants.EndClient(tx, clientID, "client_disabled"); err != nil {
+				return err
+			}
 		}
 		if err := a.Apps.UpdateClient(tx, c); err != nil {
 			return err

@@ -41,6 +41,18 @@ type world struct {
 	d     *db.DB
 }
 
+// update is Update as a verb of its own.
+func (w world) update(userID string, patch people.Patch, by audit.Origin) (u *people.User, err error) {
+	err = w.tn.DB.Write(bg, func(tx *db.Tx) error {
+		if err := w.Lock(tx, userID); err != nil {
+			return err
+		}
+		u, err = w.Update(tx, userID, patch, by)
+		return err
+	})
+	return u, err
+}
+
 func newWorld(t *testing.T, a, b *db.DB) world {
 	t.Helper()
 	keys, err := seal.New([]seal.MasterKey{seal.NewMasterKey([32]byte{1})})
@@ -123,7 +135,7 @@ func TestUserFromCreationToDeletion(t *testing.T) {
 		}
 
 		w.now.Advance(time.Hour)
-		u, err = w.Update(bg, w.tn, u.ID, people.Patch{
+		u, err = w.update(u.ID, people.Patch{
 			Email: ptr("ada@example.org"), GivenName: ptr("Ada"),
 			UserMetadata: map[string]json.RawMessage{"a": json.RawMessage("null"), "b": json.RawMessage("2")},
 		}, audit.System())
@@ -137,7 +149,7 @@ func TestUserFromCreationToDeletion(t *testing.T) {
 			t.Errorf("ByLogin by the new address = %+v, %v", a, err)
 		}
 		bob := w.user(t, "bob@example.com")
-		if _, err := w.Update(bg, w.tn, bob.ID, people.Patch{Email: ptr("Ada@example.org")}, audit.System()); !errors.Is(err, people.ErrTaken) {
+		if _, err := w.update(bob.ID, people.Patch{Email: ptr("Ada@example.org")}, audit.System()); !errors.Is(err, people.ErrTaken) {
 			t.Errorf("Update to a taken address = %v", err)
 		}
 		for field, patch := range map[string]people.Patch{
@@ -145,7 +157,7 @@ func TestUserFromCreationToDeletion(t *testing.T) {
 			"name":    {Name: ptr("Ada\x1b[2J")},
 			"picture": {Picture: ptr("javascript:alert(1)")},
 		} {
-			if _, err := w.Update(bg, w.tn, bob.ID, patch, audit.System()); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), field) {
+			if _, err := w.update(bob.ID, patch, audit.System()); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), field) {
 				t.Errorf("Update of %s = %v", field, err)
 			}
 		}
@@ -401,7 +413,7 @@ func TestThreat_EM02_NewerOnesAndANewAddressEndTheRest(t *testing.T) {
 		if _, right := answer(t, w.People, w.tn, people.PasswordReset, olderID, "b", olderCode); right {
 			t.Error("a newer code did not end the older one")
 		}
-		if _, err := w.Update(bg, w.tn, u.ID, people.Patch{Email: ptr("ada@example.org")}, audit.System()); err != nil {
+		if _, err := w.update(u.ID, people.Patch{Email: ptr("ada@example.org")}, audit.System()); err != nil {
 			t.Fatal(err)
 		}
 		if _, right := answer(t, w.People, w.tn, people.PasswordReset, newerID, "b", newerCode); right {

@@ -277,46 +277,42 @@ type Patch struct {
 	AppMetadata  map[string]json.RawMessage
 }
 
-// Update changes a user and returns the new state. A new address is also the new name to sign in
+// Empty reports whether the patch changes nothing.
+func (patch Patch) Empty() bool { return len(patch.fields()) == 0 }
+
+// Update changes a user inside tx, which has called [People.Lock] for them, and returns the new
+// state. A new address is also the new name to sign in
 // with, and ends codes and links that were mailed to the old one.
-func (p *People) Update(ctx context.Context, tn *tenant.Tenant, userID string, patch Patch, by audit.Origin) (*User, error) {
-	var u *User
-	err := tn.DB.Write(ctx, func(tx *db.Tx) error {
-		if err := p.Lock(tx, userID); err != nil {
-			return err
-		}
-		before, err := p.InTx(tx, userID)
-		if err != nil {
-			return err
-		}
-		after, err := patch.apply(*before)
-		if err != nil {
-			return err
-		}
-		address, err := ParseAddress(after.Email)
-		if err != nil {
-			return err
-		}
-		after.Email = address.Text
-		after.UpdatedAt = p.Clock.Now()
-		if _, err := tx.Exec(updateUser, userID, address.Text, address.Key, after.EmailVerified, after.Name, after.GivenName,
-			after.FamilyName, after.Nickname, after.Picture, string(after.UserMetadata), string(after.AppMetadata), db.Micros(after.UpdatedAt)); err != nil {
-			return fmt.Errorf("people: update user: %w", err)
-		}
-		if old := LoginKey(before.Email); old != address.Key {
-			if err := p.rename(tx, userID, old, address.Key); err != nil {
-				return err
-			}
-		}
-		u = &after
-		e := by.Event(audit.UserUpdated, userID, after.UpdatedAt)
-		e.Detail = map[string]any{"fields": patch.fields()}
-		return audit.Record(tx, e)
-	})
+func (p *People) Update(tx *db.Tx, userID string, patch Patch, by audit.Origin) (*User, error) {
+	before, err := p.InTx(tx, userID)
 	if err != nil {
 		return nil, err
 	}
-	return u, nil
+	after, err := patch.apply(*before)
+	if err != nil {
+		return nil, err
+	}
+	address, err := ParseAddress(after.Email)
+	if err != nil {
+		return nil, err
+	}
+	after.Email = address.Text
+	after.UpdatedAt = p.Clock.Now()
+	if _, err := tx.Exec(updateUser, userID, address.Text, address.Key, after.EmailVerified, after.Name, after.GivenName,
+		after.FamilyName, after.Nickname, after.Picture, string(after.UserMetadata), string(after.AppMetadata), db.Micros(after.UpdatedAt)); err != nil {
+		return nil, fmt.Errorf("people: update user: %w", err)
+	}
+	if old := LoginKey(before.Email); old != address.Key {
+		if err := p.rename(tx, userID, old, address.Key); err != nil {
+			return nil, err
+		}
+	}
+	e := by.Event(audit.UserUpdated, userID, after.UpdatedAt)
+	e.Detail = map[string]any{"fields": patch.fields()}
+	if err := audit.Record(tx, e); err != nil {
+		return nil, err
+	}
+	return &after, nil
 }
 
 // rename gives the local identity another subject.

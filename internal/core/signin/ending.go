@@ -149,33 +149,63 @@ func (s *SignIn) endAll(ctx context.Context, tn *tenant.Tenant, userID string, c
 
 // Block locks a user out and ends all they have. Blocking a blocked user changes nothing.
 func (s *SignIn) Block(ctx context.Context, tn *tenant.Tenant, userID string, by audit.Origin) error {
-	return tn.DB.Write(ctx, func(tx *db.Tx) error {
-		if err := s.people.Lock(tx, userID); err != nil {
-			return err
-		}
-		changed, err := s.people.SetBlocked(tx, userID, true)
-		if err != nil || !changed {
-			return err
-		}
-		if err := s.end(tx, userID, "", Blocked); err != nil {
-			return err
-		}
-		return s.note(tx, audit.UserBlocked, userID, by, nil)
-	})
+	return s.setBlocked(ctx, tn, userID, true, by)
 }
 
 // Unblock lets a user sign in again. What ended with the block stays ended.
 func (s *SignIn) Unblock(ctx context.Context, tn *tenant.Tenant, userID string, by audit.Origin) error {
-	return tn.DB.Write(ctx, func(tx *db.Tx) error {
+	return s.setBlocked(ctx, tn, userID, false, by)
+}
+
+func (s *SignIn) setBlocked(ctx context.Context, tn *tenant.Tenant, userID string, blocked bool, by audit.Origin) error {
+	_, err := s.Update(ctx, tn, userID, Change{Blocked: &blocked}, by)
+	return err
+}
+
+// Change says what to change of a user: the patch, and whether they are locked out. Nil leaves
+// that as it is.
+type Change struct {
+	people.Patch
+	Blocked *bool
+}
+
+// Update changes a user, all of it or nothing, and returns the new state. To lock a user out ends
+// all they have.
+func (s *SignIn) Update(ctx context.Context, tn *tenant.Tenant, userID string, change Change, by audit.Origin) (u *people.User, err error) {
+	err = tn.DB.Write(ctx, func(tx *db.Tx) error {
 		if err := s.people.Lock(tx, userID); err != nil {
 			return err
 		}
-		changed, err := s.people.SetBlocked(tx, userID, false)
-		if err != nil || !changed {
-			return err
+		if change.Blocked != nil {
+			if err := s.block(tx, userID, *change.Blocked, by); err != nil {
+				return err
+			}
 		}
-		return s.note(tx, audit.UserUnblocked, userID, by, nil)
+		if change.Patch.Empty() {
+			u, err = s.people.InTx(tx, userID)
+		} else {
+			u, err = s.people.Update(tx, userID, change.Patch, by)
+		}
+		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+func (s *SignIn) block(tx *db.Tx, userID string, blocked bool, by audit.Origin) error {
+	changed, err := s.people.SetBlocked(tx, userID, blocked)
+	if err != nil || !changed {
+		return err
+	}
+	if !blocked {
+		return s.note(tx, audit.UserUnblocked, userID, by, nil)
+	}
+	if err := s.end(tx, userID, "", Blocked); err != nil {
+		return err
+	}
+	return s.note(tx, audit.UserBlocked, userID, by, nil)
 }
 
 // Delete ends all a user has and deletes the user. It returns a NotFound fault when there is none.

@@ -237,6 +237,35 @@ func TestBlockedUsersLoseWhatTheyHave(t *testing.T) {
 	node.NewBrowser(t).SignIn(demo.Reader, node.Password(t, demo.Reader))
 }
 
+// A change of a user is one: the part that could be made is not made when another cannot.
+func TestUserChangesAreAllOrNothing(t *testing.T) {
+	node := servertest.New(t, servertest.Options{})
+	c := asMachine(t, node)
+	alice := node.UserID(t, demo.Reader)
+	c.want(400, "PATCH", "users/"+alice, m{"blocked": true, "email": "no address"})
+	if got := c.want(200, "GET", "users/"+alice, nil); got.object["blocked"] != false {
+		t.Errorf("half a change was made: %s", got.raw)
+	}
+	node.NewBrowser(t).SignIn(demo.Reader, node.Password(t, demo.Reader))
+}
+
+// APIs that check tokens by themselves hear of a client's end by its rules alone, so disabling a
+// client ends its grants, and enabling it again brings none back.
+func TestDisabledClientsLoseTheirGrants(t *testing.T) {
+	node := servertest.New(t, servertest.Options{})
+	c := asMachine(t, node)
+	tokens, _ := node.TokensFor(t, demo.Reader, demo.SPA, "audience", demo.Audience, "scope", "openid offline_access")
+	path := "clients/" + node.Content.Client(demo.SPA).ClientID
+	c.want(200, "PATCH", path, m{"disabled": true})
+	c.want(200, "PATCH", path, m{"disabled": false})
+	if got := node.Introspect(t, demo.Machine, tokens.AccessToken); got["active"] != false {
+		t.Errorf("introspection: %v", got)
+	}
+	if got := node.Refresh(t, demo.SPA, tokens.RefreshToken); got.Error != "invalid_grant" {
+		t.Errorf("refresh: %q", got.Error)
+	}
+}
+
 func TestLogs(t *testing.T) {
 	node := servertest.New(t, servertest.Options{})
 	c := asMachine(t, node)

@@ -9,6 +9,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/access"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
+	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
 )
 
 // User is a user as it is shown.
@@ -154,35 +155,14 @@ func updateUser(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if in.Blocked != nil {
-		verb := c.SignIn.Unblock
-		if *in.Blocked {
-			verb = c.SignIn.Block // first of all: whoever is to be locked out is, whatever else fails
-		}
-		if err := verb(c.ctx, c.tn, c.id, c.by()); err != nil {
-			return answer{}, named(err, "user")
-		}
-	}
-	patch := people.Patch{
+	user, err := c.SignIn.Update(c.ctx, c.tn, c.id, signin.Change{Blocked: in.Blocked, Patch: people.Patch{
 		Email: in.Email, EmailVerified: in.EmailVerified, Name: in.Name, GivenName: in.GivenName, FamilyName: in.FamilyName,
 		Nickname: in.Nickname, Picture: in.Picture, UserMetadata: in.UserMetadata, AppMetadata: in.AppMetadata,
-	}
-	var user *people.User
-	if in.changesMore() {
-		user, err = c.People.Update(c.ctx, c.tn, c.id, patch, c.by())
-	} else {
-		user, err = c.People.ByID(c.ctx, c.tn, c.id)
-	}
+	}}, c.by())
 	if err != nil {
 		return answer{}, named(err, "user")
 	}
 	return ok(ShowUser(user))
-}
-
-// changesMore reports whether anything but the block is to be changed.
-func (in userInput) changesMore() bool {
-	return in.Email != nil || in.EmailVerified != nil || in.Name != nil || in.GivenName != nil || in.FamilyName != nil ||
-		in.Nickname != nil || in.Picture != nil || in.UserMetadata != nil || in.AppMetadata != nil
 }
 
 func deleteUser(c *call) (answer, error) {
