@@ -1,6 +1,9 @@
 package guard
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // Authenticator is a scheme: one way of finding out who sends a request.
 //
@@ -88,7 +91,7 @@ func (chain anyOf) Authenticate(r *http.Request) (Result, error) {
 func (chain anyOf) Challenge(r *http.Request, why *Error) []string {
 	var all []string
 	for _, l := range chain {
-		if why != nil && why.by == l {
+		if why.raised(l) {
 			all = append(all, l.Challenge(r, why)...)
 		} else {
 			all = append(all, l.Challenge(r, nil)...)
@@ -121,6 +124,76 @@ func (chain anyOf) ask(r *http.Request) (found Result, by *link, refused *Error)
 	}
 	found.BeforeHeader = joinHooks(hooks)
 	return found, by, refused
+}
+
+// AllOf joins schemes into one that needs every one of them: a person's session
+// and the API key of the application they use it from, for example. The
+// principal is the first scheme's; the others' are in its Also, in order. The
+// schemes need not agree who somebody is: where that matters, compare the two
+// with Where.
+//
+// A request that lacks one of the credentials counts as one that holds nothing,
+// and gets the challenges of all; one with a bad credential is refused. Nobody is
+// sent to a page to sign in: the other credentials are not had there.
+//
+// It panics with fewer than two schemes, or when one is nil.
+func AllOf(schemes ...Authenticator) Authenticator {
+	if len(schemes) < 2 {
+		panic("guard: AllOf needs two schemes at least")
+	}
+	var all allOf
+	for _, s := range schemes {
+		if s == nil {
+			panic("guard: AllOf was given a nil scheme")
+		}
+		all = append(all, &link{s})
+	}
+	return all
+}
+
+type allOf []*link
+
+func (all allOf) Authenticate(r *http.Request) (Result, error) {
+	var hooks []func(http.Header)
+	var named []*Principal
+	var refused *Error
+	for _, l := range all {
+		res, err := l.Authenticate(r)
+		hooks = appendHook(hooks, res.BeforeHeader)
+		switch {
+		case err != nil && refused == nil:
+			refused = asError(err).raisedBy(l)
+		case err == nil && res.Principal != nil:
+			named = append(named, res.Principal)
+		}
+	}
+	found := Result{BeforeHeader: joinHooks(hooks)}
+	if refused != nil {
+		return found, refused
+	}
+	if len(named) == len(all) {
+		who := *named[0] // a copy: the scheme may have handed out one it keeps
+		who.Also = append(slices.Clip(who.Also), named[1:]...)
+		found.Principal = &who
+	}
+	return found, nil
+}
+
+func (all allOf) Challenge(r *http.Request, why *Error) []string {
+	// What none of them raised is a requirement, and those are asked of the first.
+	by := slices.IndexFunc(all, why.raised)
+	if by < 0 {
+		by = 0
+	}
+	var challenges []string
+	for i, l := range all {
+		if i == by {
+			challenges = append(challenges, l.Challenge(r, why)...)
+		} else {
+			challenges = append(challenges, l.Challenge(r, nil)...)
+		}
+	}
+	return challenges
 }
 
 func appendHook(hooks []func(http.Header), hook func(http.Header)) []func(http.Header) {

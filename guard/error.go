@@ -3,6 +3,7 @@ package guard
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -50,7 +51,7 @@ type Error struct {
 	// Err is the cause, for the log alone.
 	Err error
 
-	by *link // whose challenge tells of this error
+	by []*link // whose challenges tell of this error, the innermost first
 }
 
 // Error returns code, description and cause. It is for logs.
@@ -88,9 +89,11 @@ func (e *Error) Status() int {
 
 func (e *Error) raisedBy(l *link) *Error {
 	c := *e
-	c.by = l
+	c.by = append(slices.Clip(e.by), l)
 	return &c
 }
+
+func (e *Error) raised(l *link) bool { return e != nil && slices.Contains(e.by, l) }
 
 // asError finds the *Error in err; anything foreign is Internal.
 func asError(err error) *Error {

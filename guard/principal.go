@@ -72,6 +72,9 @@ type Principal struct {
 	// Expiry is when the credential ends; zero if it does not.
 	Expiry time.Time
 
+	// Also holds the principals that the other schemes of an AllOf named.
+	Also []*Principal
+
 	// Claims is the JSON object of claims behind the credential, nil if there is
 	// none. [Principal.DecodeClaims] reads it.
 	Claims json.RawMessage

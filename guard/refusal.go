@@ -16,8 +16,9 @@ type Refusal struct {
 	Status int
 	// Err is the reason; nil when the request showed no credential at all.
 	Err *Error
-	// LoginURL is where this browser can sign in, empty if the request is not a
-	// page visit, showed a bad credential, or no scheme has a page.
+	// LoginURL is where this browser can sign in, or sign in anew when Err says
+	// InsufficientUserAuthentication; empty if the request is not a page visit,
+	// showed a bad credential, or no scheme has a page.
 	LoginURL string
 }
 
@@ -35,22 +36,37 @@ func (p *policy) refusal(w http.ResponseWriter, r *http.Request, why *Error) *Re
 		addChallenges(h, p.chain.Challenge(r, why))
 	case http.StatusForbidden:
 		// Who it is is known; only their own scheme can say what more it takes.
-		if why.by != nil {
-			addChallenges(h, why.by.Challenge(r, why))
+		for _, l := range p.chain {
+			if why.raised(l) {
+				addChallenges(h, l.Challenge(r, why))
+			}
 		}
 	}
 	if why != nil && why.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64((why.RetryAfter+time.Second-1)/time.Second), 10))
 	}
-	if why == nil && isPageVisit(r) {
-		for _, l := range p.chain {
+	if isPageVisit(r) {
+		f.LoginURL = p.loginURL(r, why)
+	}
+	return f
+}
+
+// loginURL returns where the browser that made r can sign in, or sign in anew;
+// empty if that would not help.
+func (p *policy) loginURL(r *http.Request, why *Error) string {
+	for _, l := range p.chain {
+		switch {
+		case why == nil:
 			if b, ok := l.Authenticator.(BrowserLogin); ok {
-				f.LoginURL = b.LoginURL(r)
-				break
+				return b.LoginURL(r)
+			}
+		case why.Code == InsufficientUserAuthentication && why.raised(l):
+			if s, ok := l.Authenticator.(StepUpLogin); ok {
+				return s.StepUpURL(r, why)
 			}
 		}
 	}
-	return f
+	return ""
 }
 
 func addChallenges(h http.Header, challenges []string) {
@@ -114,12 +130,17 @@ type problem struct {
 	Detail string `json:"detail,omitempty"`
 	Code   Code   `json:"code,omitempty"`
 	Scope  string `json:"scope,omitempty"`
+	// What signing in again has to reach, under the names of RFC 9470: a script
+	// that is signed in by a cookie has no challenge to read them from.
+	ACRValues string `json:"acr_values,omitempty"`
+	MaxAge    int64  `json:"max_age,omitempty"`
 }
 
 func (f *Refusal) problem() problem {
 	p := problem{Type: "about:blank", Title: http.StatusText(f.Status), Status: f.Status}
 	if f.Err != nil {
 		p.Detail, p.Code, p.Scope = f.Err.Description, f.Err.Code, f.Err.Scope
+		p.ACRValues, p.MaxAge = strings.Join(f.Err.ACRValues, " "), int64(f.Err.MaxAge/time.Second)
 	}
 	return p
 }

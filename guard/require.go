@@ -3,7 +3,7 @@ package guard
 import (
 	"errors"
 	"net/http"
-	"strings"
+	"time"
 )
 
 // Require returns middleware that lets a request through only when scheme names
@@ -13,7 +13,8 @@ import (
 //
 // Whoever is not let through gets 401 with the challenges of all schemes, 403
 // when known but not allowed, or, on a page visit without any credential, a
-// redirect to sign in if a scheme offers one. Refusals are problem documents
+// redirect to sign in if a scheme offers one. Who has to sign in anew or better
+// (ACR, MaxAge) gets 401 and says so, or such a redirect. Refusals are problem documents
 // (RFC 9457), small HTML pages for browsers, and never cacheable.
 //
 // The credential is judged at every request; nothing is remembered between a
@@ -44,64 +45,6 @@ func Optional(scheme Authenticator, options ...Option) func(http.Handler) http.H
 // Option adds a requirement to Require or changes how it answers.
 type Option func(*policy)
 
-// Scopes requires that the credential was granted every one of scopes. It
-// panics without any: a requirement that asks for nothing is a mistake.
-func Scopes(scopes ...string) Option {
-	mustName("Scopes", scopes)
-	needed := strings.Join(scopes, " ")
-	return Where(func(_ *http.Request, p *Principal) error {
-		for _, s := range scopes {
-			if !p.HasScope(s) {
-				return &Error{Code: InsufficientScope, Description: "The credential lacks a scope this resource requires", Scope: needed}
-			}
-		}
-		return nil
-	})
-}
-
-// Permissions requires that the principal holds every one of permissions. It
-// panics without any.
-//
-// The refusal names them as scope too (RFC 6750 §3.1 has no other word): an
-// issuer that knows permissions grants them by that name.
-func Permissions(permissions ...string) Option {
-	mustName("Permissions", permissions)
-	needed := strings.Join(permissions, " ")
-	return Where(func(_ *http.Request, p *Principal) error {
-		for _, s := range permissions {
-			if !p.HasPermission(s) {
-				return &Error{Code: InsufficientScope, Description: "The principal lacks a permission this resource requires", Scope: needed}
-			}
-		}
-		return nil
-	})
-}
-
-// Users requires a person: an application speaking for itself is refused.
-func Users() Option { return kind(User, "This resource is for people, not for applications") }
-
-// Clients requires an application speaking for itself: a person is refused.
-func Clients() Option { return kind(Client, "This resource is for applications, not for people") }
-
-func kind(k Kind, description string) Option {
-	return Where(func(_ *http.Request, p *Principal) error {
-		if p.Kind != k {
-			return &Error{Code: AccessDenied, Description: description}
-		}
-		return nil
-	})
-}
-
-// Where requires that met returns nil. An *Error is answered as it says; any
-// other error is AccessDenied, its text kept from the client. It runs after the
-// principal is known, in the order of the options, and must not write.
-func Where(met func(*http.Request, *Principal) error) Option {
-	if met == nil {
-		panic("guard: Where needs a function")
-	}
-	return func(p *policy) { p.requirements = append(p.requirements, met) }
-}
-
 // Refuse replaces how refusals are written, for an application with its own
 // error pages or its own JSON. Status, challenges and Cache-Control are in the
 // header already; write must send refusal.Status and a body. For redirects to
@@ -113,11 +56,21 @@ func Refuse(write func(w http.ResponseWriter, r *http.Request, refusal *Refusal)
 	return func(p *policy) { p.refuse = write }
 }
 
+// Clock replaces time.Now, by which MaxAge measures; for tests.
+func Clock(now func() time.Time) Option {
+	if now == nil {
+		panic("guard: Clock needs a function")
+	}
+	return func(p *policy) { p.now = now }
+}
+
 type policy struct {
 	chain        anyOf
-	requirements []func(*http.Request, *Principal) error
-	anonymous    bool // let through who shows nothing
+	requirements []requirement
+	stepUp       *stepUp // of ACR and MaxAge, nil without them
+	anonymous    bool    // let through who shows nothing
 	refuse       func(http.ResponseWriter, *http.Request, *Refusal)
+	now          func() time.Time
 }
 
 func newPolicy(caller string, scheme Authenticator, options []Option) *policy {
@@ -127,6 +80,7 @@ func newPolicy(caller string, scheme Authenticator, options []Option) *policy {
 	p := &policy{
 		chain:  AnyOf(scheme).(anyOf),
 		refuse: func(w http.ResponseWriter, r *http.Request, refusal *Refusal) { refusal.Write(w, r) },
+		now:    time.Now,
 	}
 	for _, o := range options {
 		if o == nil {
@@ -174,25 +128,22 @@ func (p *policy) judge(r *http.Request, who *Principal, by *link) *Error {
 	if who == nil {
 		return nil
 	}
-	for _, met := range p.requirements {
-		if err := met(r, who); err != nil {
-			var e *Error
-			if !errors.As(err, &e) {
-				e = &Error{Code: AccessDenied, Err: err}
-			}
-			return e.raisedBy(by)
-		}
+	if err := p.unmet(r, who); err != nil {
+		return err.raisedBy(by)
 	}
 	return nil
 }
 
-func mustName(option string, names []string) {
-	if len(names) == 0 {
-		panic("guard: " + option + " needs at least one name")
-	}
-	for _, n := range names {
-		if n == "" || strings.ContainsAny(n, " \"\\") {
-			panic("guard: " + option + ": " + n + " is not a name; give each as an argument of its own")
+// unmet returns what the first requirement that is not met answers.
+func (p *policy) unmet(r *http.Request, who *Principal) *Error {
+	for _, met := range p.requirements {
+		if err := met(r, who); err != nil {
+			var e *Error
+			if !errors.As(err, &e) || e == nil {
+				e = &Error{Code: AccessDenied, Err: err}
+			}
+			return e
 		}
 	}
+	return nil
 }
