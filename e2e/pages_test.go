@@ -186,3 +186,18 @@ func TestPagesWorkWithoutJavaScript(t *testing.T) {
 	b.at(app)
 	b.see("the application got a code")
 }
+
+// An application may keep its callback at one origin and its pages at another that the house has
+// never heard of. Chromium holds the form's policy against that redirect, too.
+func TestCallbackThatLeadsOnElsewhere(t *testing.T) {
+	t.Parallel()
+	h := openHouse(t)
+	front, _ := hostile(t, "the front end was reached")
+	app := h.serve(http.RedirectHandler(front, http.StatusSeeOther))
+	me := newProfile(t)
+	b := me.tab()
+	b.open(h.request(h.client(spaClient), app+"/callback"))
+	me.signIn(b, h.user(alice))
+	b.at(front)
+	b.see("the front end was reached")
+}

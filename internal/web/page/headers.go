@@ -3,6 +3,7 @@ package page
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,9 +26,6 @@ func setHeaders(h http.Header, s sheet, f Frame, nonce string, posted bool) {
 	} else {
 		h.Del("X-Frame-Options") // it cannot name an origin, and clients wait in vain where it is sent
 	}
-	if s.refresh != "" {
-		h.Set("Refresh", "0;url="+s.refresh)
-	}
 }
 
 // policy is the Content-Security-Policy of one page.
@@ -45,7 +43,7 @@ func policy(s sheet, f Frame, nonce string) string {
 	if targets == nil {
 		targets = []string{"'self'"}
 		for _, uri := range f.FormAction {
-			if source, ok := redirectSource(uri); ok {
+			if source, ok := hop(uri); ok && !slices.Contains(targets, source) {
 				targets = append(targets, source)
 			}
 		}
@@ -58,15 +56,14 @@ func policy(s sheet, f Frame, nonce string) string {
 	return strings.Join(append(directives, "frame-ancestors "+ancestors), "; ")
 }
 
-// redirectSource reduces a redirect URI to a source expression: the origin of
-// an http or https URL, the scheme of a private-use one (RFC 8252 §7.1).
-func redirectSource(uri string) (string, bool) {
-	if o, ok := origin(uri); ok {
-		return source(o), true
-	}
+// hop is the source expression of where a post that is redirected to uri may
+// end: its scheme. Browsers hold form-action against each redirect that
+// follows, the application's own among them, and an application may well have
+// its callback at one origin and its pages at another.
+func hop(uri string) (string, bool) {
 	u, err := url.Parse(uri)
-	if err != nil || !strings.Contains(u.Scheme, ".") {
-		return "", false // every private-use scheme has a dot; javascript: and data: have none
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" && !strings.Contains(u.Scheme, ".") {
+		return "", false // every private-use scheme has a dot (RFC 8252 §7.1); javascript: and data: have none
 	}
 	return u.Scheme + ":", true
 }

@@ -100,18 +100,11 @@ func TestFormAction(t *testing.T) {
 		want string
 	}{
 		{"nowhere else", page.SignIn{}, "'self'"},
-		{"https", frameWith("https://app.example/cb?x=1"), "'self' https://app.example"},
-		{"port", frameWith("http://localhost:3000/cb"), "'self' http://localhost:3000"},
-		{"two", frameWith("https://a.example/", "https://b.example"), "'self' https://a.example https://b.example"},
+		{"wherever an https callback leads on", frameWith("https://app.example/cb?x=1"), "'self' https:"},
+		{"wherever a loopback callback leads on", frameWith("http://localhost:3000/cb", "http://[::1]:9/cb"), "'self' http:"},
+		{"both", frameWith("https://a.example/", "http://localhost:3000/cb", "https://b.example"), "'self' https: http:"},
 		{"private-use scheme", frameWith("com.example.app:/cb"), "'self' com.example.app:"},
-		{"IPv6 has no source expression", frameWith("http://[::1]:9/cb"), "'self' http:"},
-		{"javascript", frameWith("javascript:alert(1)"), "'self'"},
-		{"data", frameWith("data:text/html,x"), "'self'"},
-		{"directive smuggled by host", frameWith("https://a.example;script-src *"), "'self'"},
-		{"wildcard", frameWith("https://*/cb"), "'self'"},
-		{"userinfo", frameWith("https://a@b.example/"), "'self'"},
 		{"keyword", frameWith("'unsafe-inline'"), "'self'"},
-		{"port out of range", frameWith("https://a.example:99999/"), "'self'"},
 		{"form_post: the target alone", page.FormPost{Frame: page.Frame{FormAction: []string{"https://other.example/"}}, Action: "https://app.example/cb"}, "https://app.example"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -153,22 +146,15 @@ func TestThreat_BR16_WebMessageTarget(t *testing.T) {
 	}
 }
 
-// TestThreat_AZ05_ContinueTarget: nobody is led on to a scheme that runs or
+// TestThreat_AZ05_FormActionSchemes: no post leads to a scheme that runs or
 // reads something.
-func TestThreat_AZ05_ContinueTarget(t *testing.T) {
-	r := renderer(t, gallery.Options())
-	for _, target := range []string{"", "/", "//evil.example", "javascript:alert(1)", "data:text/html,x", "https://a.example/\r\nSet-Cookie: a=b", `https://a.example/"`, "https://a.example/ x", "myapp:/cb"} {
-		w := render(r, gallery.Sample{Status: 200, Page: page.Continue{URL: target}})
-		if w.Code != 500 || w.Header().Get("Refresh") != "" {
-			t.Errorf("%q: status %d, Refresh %q", target, w.Code, w.Header().Get("Refresh"))
+func TestThreat_AZ05_FormActionSchemes(t *testing.T) {
+	r := renderer(t, page.Options{})
+	for _, uri := range []string{"javascript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "blob:https://a.example/1", "myapp:/cb", "//evil.example", "/", ""} {
+		h := render(r, gallery.Sample{Status: 200, Page: frameWith(uri)}).Header()
+		if got := directives(t, h.Get("Content-Security-Policy"))["form-action"]; got != "'self'" {
+			t.Errorf("%q: form-action %q", uri, got)
 		}
-	}
-	w := render(r, gallery.Sample{Status: 200, Page: page.Continue{URL: "com.example.app:/cb?code=a&state=b"}})
-	if got := w.Header().Get("Refresh"); got != "0;url=com.example.app:/cb?code=a&state=b" {
-		t.Errorf("Refresh %q", got)
-	}
-	if !strings.Contains(w.Body.String(), `href="com.example.app:/cb?code=a&amp;state=b"`) {
-		t.Error("the link is missing")
 	}
 }
 

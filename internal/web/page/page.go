@@ -21,7 +21,6 @@ type sheet struct {
 
 	formAction     []string // replaces 'self' and Frame.FormAction when set
 	frameAncestors string   // the one origin that may frame the page, "" for none
-	refresh        string   // where the browser goes on to at once, "" for nowhere
 	refused        error    // why the page must not be shown at all
 }
 
@@ -43,12 +42,10 @@ type Frame struct {
 	CSRF string
 	// Hidden are further hidden fields of every form.
 	Hidden []Field
-	// FormAction lists redirect URIs (or origins) to which a post of this page
-	// may end up being redirected. Chromium applies form-action to each
-	// redirect after a post, so a page whose post is redirected to an
-	// application must name it here; better answer with [Continue], which
-	// needs no entry. Only the origin is used; an entry that is no URL is
-	// ignored.
+	// FormAction lists redirect URIs to which a post of this page may end up
+	// being redirected. Chromium applies form-action to each redirect after a
+	// post, those that the application adds included, so only the scheme of an
+	// entry is used; one that no redirect URI may have is ignored.
 	FormAction []string
 
 	Errors []Message // what is wrong with the last attempt, shown first and focused

@@ -2,8 +2,6 @@ package page
 
 import (
 	"errors"
-	"html/template"
-	"strings"
 )
 
 // FormPost hands an authorization response to an application by
@@ -52,33 +50,3 @@ func (p WebMessage) sheet() sheet {
 	}
 	return s
 }
-
-// Continue leads on to URL at once, by a Refresh header, or by a link. It
-// answers a post where a redirect would be wrong: Chromium applies the
-// form-action of the page that posted to every redirect that follows, so a
-// redirect to an application whose callback redirects to yet another origin
-// ends in a page that does nothing. A refresh is a navigation of its own, and
-// leaves no trace in the history. (A private-use scheme is better redirected
-// to, with its entry in FormAction: browsers start another program only right
-// after a click.) The page refuses to exist when URL is
-// neither an http or https URL nor one of a private-use scheme with a dot.
-type Continue struct {
-	Frame
-	ClientName string
-	URL        string // the redirect URI with its response
-}
-
-var errContinueTarget = errors.New("page: continue to something that is no redirect URI")
-
-func (p Continue) sheet() sheet {
-	s := sheet{name: "continue", args: args("client", p.ClientName), refresh: p.URL}
-	_, ok := redirectSource(p.URL)
-	if !ok || strings.ContainsFunc(p.URL, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '"' || c == '\'' }) {
-		s.refused, s.refresh = errContinueTarget, ""
-	}
-	return s
-}
-
-// Link is URL for the template, which knows no private-use schemes. It has
-// been checked by then.
-func (p Continue) Link() template.URL { return template.URL(p.URL) } //nolint:gosec // see sheet

@@ -15,8 +15,7 @@ import (
 )
 
 // frame is what all pages of a flow share: the form's target, the sealed flow, and where its POST
-// may lead to. Browsers hold every redirect after a POST to form-action, so all addresses of the
-// client are named.
+// may lead to.
 func (h *Handler) frame(w http.ResponseWriter, r *http.Request, post string, f browser.Flow, c *apps.Client) page.Frame {
 	tn := tenant.From(r.Context())
 	frame := h.plain(tn)
@@ -28,8 +27,6 @@ func (h *Handler) frame(w http.ResponseWriter, r *http.Request, post string, f b
 	frame.Post, frame.Flow = post, sealed
 	if c != nil {
 		frame.FormAction = append(frame.FormAction, c.RedirectURIs...)
-		frame.FormAction = append(frame.FormAction, c.WebOrigins...)
-		frame.FormAction = append(frame.FormAction, c.LogoutURLs...)
 	}
 	if f.Request != nil && f.Request.RedirectURI != "" {
 		frame.FormAction = append(frame.FormAction, f.Request.RedirectURI)

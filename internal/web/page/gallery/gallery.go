@@ -101,7 +101,6 @@ func Samples() []Sample {
 		{"nocookies", 400, page.NoCookies{Frame: frame}},
 		{"limit", 429, page.LimitReached{Frame: frame, Minutes: 12}},
 		{"formpost", 200, page.FormPost{Frame: page.Frame{TenantName: "TV Shows"}, ClientName: "Watchlist", Action: "http://localhost:3000/callback", Fields: []page.Field{{Name: "code", Value: "c0de"}, {Name: "state", Value: "st4te"}}}},
-		{"continue", 200, page.Continue{Frame: page.Frame{TenantName: "TV Shows"}, ClientName: "Watchlist", URL: "http://localhost:3000/callback?code=c0de&state=st4te"}},
 		{"webmessage", 200, page.WebMessage{Frame: page.Frame{TenantName: "TV Shows"}, TargetOrigin: "http://localhost:3000", Response: map[string]string{"code": "c0de", "state": "st4te"}}},
 		{"inbox", 200, page.Inbox{Frame: with(func(f *page.Frame) { f.Post = "/u/inbox" }), Mails: []page.MailSummary{
 			{URL: "/u/inbox/2", To: "ada@example.com", Subject: "Your code is 491 736", Preview: "Hello, your code is 491736. It is good for 10 minutes.", When: at},
