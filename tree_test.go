@@ -103,7 +103,7 @@ func TestImportsGoDownOnly(t *testing.T) {
 // Toolkits for tests must not slip into the product.
 func TestTestHelpersStayInTests(t *testing.T) {
 	m := load(t)
-	helpers := []string{"internal/base/db/dbtest", "internal/base/db/sqlcheck", "internal/tree", "gatehousetest", "internal/server/servertest", "guard/guardtest", "guard/internal/testissuer"}
+	helpers := []string{"internal/base/db/dbtest", "internal/base/db/sqlcheck", "internal/tree", "gatehousetest", "internal/server/servertest", "guard/guardtest", "guard/internal/testissuer", "guard/internal/testredis", "guard/session/sessiontest"}
 	for _, f := range m.Files {
 		if f.Test || tree.Within(f.Dir, helpers...) || tree.Within(f.Dir, "internal/mutants", "internal/bench") {
 			continue

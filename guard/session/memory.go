@@ -2,8 +2,11 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,27 +15,49 @@ import (
 type MemoryStore struct {
 	now func() time.Time
 
-	mu       sync.Mutex
-	sessions map[[sha256.Size]byte]Record
-	sweepAt  int // number of sessions at which to look for expired ones
+	mu        sync.Mutex
+	sessions  map[tokenID]held
+	bySubject map[owner]map[tokenID]struct{}
+	bySID     map[owner]map[tokenID]struct{}
+	locks     map[string]*lock
+	uses      uint64 // counts writes, so that the later can be told from the earlier
+	sweepAt   int    // number of sessions at which to look for expired ones
 }
+
+type (
+	tokenID [sha256.Size]byte
+	// owner is a key of an index: a person, or a provider's session.
+	owner struct{ app, name string }
+	held  struct {
+		Record
+		used uint64
+	}
+	lock struct{ until time.Time }
+)
 
 // NewMemoryStore returns an empty store.
 func NewMemoryStore() *MemoryStore { return NewMemoryStoreClock(time.Now) }
 
 // NewMemoryStoreClock returns an empty store that asks now for the time.
 func NewMemoryStoreClock(now func() time.Time) *MemoryStore {
-	return &MemoryStore{now: now, sessions: map[[sha256.Size]byte]Record{}, sweepAt: 1024}
+	return &MemoryStore{
+		now:       now,
+		sessions:  map[tokenID]held{},
+		bySubject: map[owner]map[tokenID]struct{}{},
+		bySID:     map[owner]map[tokenID]struct{}{},
+		locks:     map[string]*lock{},
+		sweepAt:   1024,
+	}
 }
 
 // Create implements Store.
 func (s *MemoryStore) Create(_ context.Context, rec Record) (string, error) {
 	token := newToken()
-	rec.Version, rec.Data = 1, bytes.Clone(rec.Data)
+	rec.Version = 1
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sweep()
-	s.sessions[tokenHash(rec.App, token)] = rec
+	s.put(tokenHash(rec.App, token), rec)
 	return token, nil
 }
 
@@ -40,31 +65,26 @@ func (s *MemoryStore) Create(_ context.Context, rec Record) (string, error) {
 func (s *MemoryStore) Find(_ context.Context, app, token string) (Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.find(app, token)
-}
-
-func (s *MemoryStore) find(app, token string) (Record, error) {
-	rec, ok := s.sessions[tokenHash(app, token)]
-	if !ok || !s.now().Before(rec.Expires) {
-		return Record{}, ErrNotFound
-	}
-	rec.Data = bytes.Clone(rec.Data)
-	return rec, nil
+	h, err := s.find(tokenHash(app, token))
+	h.Data = bytes.Clone(h.Data)
+	return h.Record, err
 }
 
 // Update implements Store.
 func (s *MemoryStore) Update(_ context.Context, token string, rec Record) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	held, err := s.find(rec.App, token)
+	id := tokenHash(rec.App, token)
+	h, err := s.find(id)
 	if err != nil {
 		return "", err
 	}
-	if held.Version != rec.Version {
+	if h.Version != rec.Version {
 		return "", ErrConflict
 	}
-	rec.Version, rec.Data = rec.Version+1, bytes.Clone(rec.Data)
-	s.sessions[tokenHash(rec.App, token)] = rec
+	rec.Version++
+	s.drop(id)
+	s.put(id, rec)
 	return token, nil
 }
 
@@ -72,8 +92,134 @@ func (s *MemoryStore) Update(_ context.Context, token string, rec Record) (strin
 func (s *MemoryStore) Delete(_ context.Context, app, token string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.sessions, tokenHash(app, token))
+	s.drop(tokenHash(app, token))
 	return nil
+}
+
+// List implements Index.
+func (s *MemoryStore) List(_ context.Context, app, subject string) ([]Entry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	type used struct {
+		Entry
+		at uint64
+	}
+	var found []used
+	for id := range s.bySubject[owner{app, subject}] {
+		if h, err := s.find(id); err == nil {
+			h.Data = bytes.Clone(h.Data)
+			found = append(found, used{Entry{ID: hex.EncodeToString(id[:]), Record: h.Record}, h.used})
+		}
+	}
+	slices.SortFunc(found, func(a, b used) int { return cmp.Compare(b.at, a.at) })
+	entries := make([]Entry, len(found))
+	for i, f := range found {
+		entries[i] = f.Entry
+	}
+	return entries, nil
+}
+
+// DeleteEntry implements Index.
+func (s *MemoryStore) DeleteEntry(_ context.Context, app, subject, id string) error {
+	raw, err := hex.DecodeString(id)
+	if err != nil || len(raw) != sha256.Size {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, theirs := s.bySubject[owner{app, subject}][tokenID(raw)]; theirs {
+		s.drop(tokenID(raw))
+	}
+	return nil
+}
+
+// DeleteSubject implements Index.
+func (s *MemoryStore) DeleteSubject(_ context.Context, app, subject, except string) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dropAll(s.bySubject[owner{app, subject}], tokenHash(app, except)), nil
+}
+
+// DeleteSession implements Index.
+func (s *MemoryStore) DeleteSession(_ context.Context, app, sessionID string) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dropAll(s.bySID[owner{app, sessionID}], tokenID{}), nil
+}
+
+// TryLock implements Locker, for the goroutines of this process.
+func (s *MemoryStore) TryLock(_ context.Context, key string, ttl time.Duration) (func(context.Context) error, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	if l := s.locks[key]; l != nil && now.Before(l.until) {
+		return nil, false, nil
+	}
+	mine := &lock{until: now.Add(ttl)}
+	s.locks[key] = mine
+	return func(context.Context) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.locks[key] == mine {
+			delete(s.locks, key)
+		}
+		return nil
+	}, true, nil
+}
+
+// find and what follows expect that the caller holds s.mu.
+func (s *MemoryStore) find(id tokenID) (held, error) {
+	h, ok := s.sessions[id]
+	if !ok || !s.now().Before(h.Expires) {
+		return held{}, ErrNotFound
+	}
+	return h, nil
+}
+
+func (s *MemoryStore) put(id tokenID, rec Record) {
+	s.uses++
+	rec.Data = bytes.Clone(rec.Data)
+	s.sessions[id] = held{rec, s.uses}
+	note(s.bySubject, owner{rec.App, rec.Subject}, id)
+	note(s.bySID, owner{rec.App, rec.SessionID}, id)
+}
+
+func (s *MemoryStore) drop(id tokenID) {
+	h := s.sessions[id]
+	delete(s.sessions, id)
+	strike(s.bySubject, owner{h.App, h.Subject}, id)
+	strike(s.bySID, owner{h.App, h.SessionID}, id)
+}
+
+func (s *MemoryStore) dropAll(ids map[tokenID]struct{}, except tokenID) (ended int) {
+	for id := range ids {
+		if id == except {
+			continue
+		}
+		if _, err := s.find(id); err == nil {
+			ended++
+		}
+		s.drop(id)
+	}
+	return ended
+}
+
+// note leaves out the nameless: a session of nobody is in nobody's list.
+func note(index map[owner]map[tokenID]struct{}, whose owner, id tokenID) {
+	if whose.name == "" {
+		return
+	}
+	if index[whose] == nil {
+		index[whose] = map[tokenID]struct{}{}
+	}
+	index[whose][id] = struct{}{}
+}
+
+func strike(index map[owner]map[tokenID]struct{}, whose owner, id tokenID) {
+	delete(index[whose], id)
+	if len(index[whose]) == 0 {
+		delete(index, whose)
+	}
 }
 
 // sweep forgets the expired whenever the number of sessions has doubled since
@@ -83,9 +229,14 @@ func (s *MemoryStore) sweep() {
 		return
 	}
 	now := s.now()
-	for id, rec := range s.sessions {
-		if !now.Before(rec.Expires) {
-			delete(s.sessions, id)
+	for id, h := range s.sessions {
+		if !now.Before(h.Expires) {
+			s.drop(id)
+		}
+	}
+	for key, l := range s.locks {
+		if !now.Before(l.until) {
+			delete(s.locks, key)
 		}
 	}
 	s.sweepAt = max(1024, 2*len(s.sessions))

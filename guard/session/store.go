@@ -67,6 +67,8 @@ type Store interface {
 
 // Index is what a store with memory can do beyond one session: find all of a
 // person's. Every verb goes by an index and never reads other people's sessions.
+// A record without Subject, or without SessionID, is found by neither: asking
+// for the empty one finds and ends nothing.
 type Index interface {
 	// List returns the live sessions of subject, the one used last first.
 	List(ctx context.Context, app, subject string) ([]Entry, error)
@@ -106,10 +108,10 @@ func newToken() string { return rand.Text() + rand.Text() }
 
 // tokenHash is how a store with memory knows a token: whoever reads the store
 // learns no token, and one application's token names nothing for another.
-func tokenHash(app, token string) [sha256.Size]byte {
+func tokenHash(app, token string) tokenID {
 	h := sha256.New()
 	h.Write([]byte(app))
 	h.Write([]byte{0})
 	h.Write([]byte(token))
-	return [sha256.Size]byte(h.Sum(nil))
+	return tokenID(h.Sum(nil))
 }

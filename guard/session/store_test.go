@@ -6,12 +6,12 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard/internal/testclock"
 	"github.com/gatehouse-dev/gatehouse/guard/session"
+	"github.com/gatehouse-dev/gatehouse/guard/session/sessiontest"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
@@ -19,25 +19,27 @@ import (
 
 const secret = "a-secret-for-tests-a-secret-for-tests"
 
-// each runs the test on every store. memory tells whether the store remembers:
-// an encrypted cookie does not.
-func each(t *testing.T, test func(t *testing.T, s session.Store, clock *testclock.Clock, memory bool)) {
+// each runs the test on every store of this package.
+func each(t *testing.T, test func(t *testing.T, suite sessiontest.Suite)) {
 	t.Run("cookie", func(t *testing.T) {
-		clock := testclock.New()
-		s, err := session.NewCookieStore(secret)
-		if err != nil {
-			t.Fatal(err)
-		}
-		test(t, s.WithClock(clock.Now), clock, false)
+		test(t, sessiontest.Suite{Stateless: true, Open: func(t *testing.T, now func() time.Time) session.Store {
+			s, err := session.NewCookieStore(secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s.WithClock(now)
+		}})
 	})
 	t.Run("memory", func(t *testing.T) {
-		clock := testclock.New()
-		test(t, session.NewMemoryStoreClock(clock.Now), clock, true)
+		test(t, sessiontest.Suite{Open: func(_ *testing.T, now func() time.Time) session.Store {
+			return session.NewMemoryStoreClock(now)
+		}})
 	})
 	for name, open := range map[string]func(*testing.T) *sql.DB{"sqlite": openSQLite, "postgres": openPostgreSQL} {
 		t.Run(name, func(t *testing.T) {
-			clock := testclock.New()
-			test(t, newSQLStore(t, open(t)).WithClock(clock.Now), clock, true)
+			test(t, sessiontest.Suite{Open: func(t *testing.T, now func() time.Time) session.Store {
+				return newSQLStore(t, open(t)).WithClock(now)
+			}})
 		})
 	}
 }
@@ -80,115 +82,24 @@ func create(t *testing.T, s session.Store, rec session.Record) string {
 }
 
 func TestStore(t *testing.T) {
-	each(t, func(t *testing.T, s session.Store, clock *testclock.Clock, memory bool) {
-		ctx := t.Context()
-		token := create(t, s, record(clock, "one"))
-		if again := create(t, s, record(clock, "one")); again == token {
-			t.Fatal("two sessions have one token")
-		}
-		rec, err := s.Find(ctx, "app", token)
-		if err != nil || string(rec.Data) != "one" || rec.App != "app" || !rec.Expires.Equal(clock.Now().Add(time.Hour)) {
-			t.Fatalf("%+v, %v", rec, err)
-		}
-		rec.Data = []byte("two")
-		rec.Expires = clock.Now().Add(2 * time.Hour)
-		next, err := s.Update(ctx, token, rec)
-		if err != nil || memory != (next == token) {
-			t.Fatalf("same token: %v, %v", next == token, err)
-		}
-		clock.Advance(time.Hour)
-		if rec, err = s.Find(ctx, "app", next); err != nil || string(rec.Data) != "two" {
-			t.Fatalf("%+v, %v", rec, err)
-		}
-		if err := s.Delete(ctx, "app", next); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Delete(ctx, "app", next); err != nil {
-			t.Errorf("deleting twice: %v", err)
-		}
-		if !memory {
-			return
-		}
-		if _, err := s.Find(ctx, "app", next); !errors.Is(err, session.ErrNotFound) {
-			t.Errorf("an ended session is found: %v", err)
-		}
-		if _, err := s.Update(ctx, next, rec); !errors.Is(err, session.ErrNotFound) {
-			t.Errorf("an update brings an ended session back: %v", err)
-		}
-	})
-}
-
-func TestExpiry(t *testing.T) {
-	each(t, func(t *testing.T, s session.Store, clock *testclock.Clock, memory bool) {
-		token := create(t, s, record(clock, "x"))
-		clock.Advance(time.Hour - time.Microsecond)
-		rec, err := s.Find(t.Context(), "app", token)
-		if err != nil {
-			t.Fatal(err)
-		}
-		clock.Advance(time.Microsecond)
-		if _, err := s.Find(t.Context(), "app", token); !errors.Is(err, session.ErrNotFound) {
-			t.Errorf("an expired session is found: %v", err)
-		}
-		if _, err := s.Update(t.Context(), token, rec); memory && !errors.Is(err, session.ErrNotFound) {
-			t.Errorf("an expired session is updated: %v", err)
-		}
-	})
+	each(t, func(t *testing.T, suite sessiontest.Suite) { suite.Run(t) })
 }
 
 func TestThreat_RP06_TokenOfAnotherApp(t *testing.T) {
-	each(t, func(t *testing.T, s session.Store, clock *testclock.Clock, _ bool) {
-		token := create(t, s, record(clock, "x"))
-		for _, app := range []string{"other", "", "app ", "App"} {
-			if _, err := s.Find(t.Context(), app, token); !errors.Is(err, session.ErrNotFound) {
-				t.Errorf("found as %q: %v", app, err)
-			}
-		}
-	})
-}
-
-func TestNonsenseTokens(t *testing.T) {
-	each(t, func(t *testing.T, s session.Store, _ *testclock.Clock, _ bool) {
-		for _, token := range []string{"", "x", "====", "\x00", strings.Repeat("A", 10_000), "' OR 1=1 --"} {
-			if _, err := s.Find(t.Context(), "app", token); !errors.Is(err, session.ErrNotFound) {
-				t.Errorf("%.20q: %v", token, err)
-			}
-		}
-	})
+	each(t, func(t *testing.T, suite sessiontest.Suite) { suite.OtherApp(t) })
 }
 
 func TestThreat_RP12_OneWriterWins(t *testing.T) {
-	each(t, func(t *testing.T, s session.Store, clock *testclock.Clock, memory bool) {
-		if !memory {
-			return // of two cookies the browser keeps the later one; nobody can tell
-		}
-		token := create(t, s, record(clock, "x"))
-		rec, err := s.Find(t.Context(), "app", token)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var mu sync.Mutex
-		outcomes := map[string]int{}
-		var wg sync.WaitGroup
-		for range 64 {
-			wg.Go(func() {
-				_, err := s.Update(t.Context(), token, rec)
-				mu.Lock()
-				defer mu.Unlock()
-				switch {
-				case err == nil:
-					outcomes["won"]++
-				case errors.Is(err, session.ErrConflict):
-					outcomes["lost"]++
-				default:
-					outcomes[err.Error()]++
-				}
-			})
-		}
-		wg.Wait()
-		if outcomes["won"] != 1 || outcomes["lost"] != 63 {
-			t.Errorf("%v", outcomes)
-		}
+	each(t, func(t *testing.T, suite sessiontest.Suite) { suite.OneWriterWins(t) })
+}
+
+// Everything of a person can be found and ended, one by one or at once.
+func TestThreat_BR12_SessionsAreListedAndEnded(t *testing.T) {
+	each(t, func(t *testing.T, suite sessiontest.Suite) {
+		suite.Index(t)
+		suite.IndexOfNobody(t)
+		suite.IndexInParallel(t)
+		suite.EndIsFinal(t)
 	})
 }
 

@@ -47,6 +47,8 @@ func Name(base string, secure bool) string {
 type Cookie struct {
 	Name   string
 	Secure bool
+	// SameSite is Lax unless set.
+	SameSite http.SameSite
 }
 
 // Get returns the value r carries. present tells whether there was anything
@@ -78,8 +80,9 @@ func (c Cookie) Get(r *http.Request) (value string, present bool) {
 	return b.String(), true
 }
 
-// Set puts value into the header for maxAge and removes parts that an earlier,
-// longer value left with the browser of r. A value that is too long is a
+// Set puts value into the header for maxAge, or until the browser closes if that
+// is zero, and removes parts that an earlier, longer value left with the browser
+// of r. A value that is too long is a
 // *TooLongError, and nothing is written.
 func (c Cookie) Set(h http.Header, r *http.Request, value string, maxAge time.Duration) error {
 	if len(value) > MaxValue {
@@ -87,9 +90,13 @@ func (c Cookie) Set(h http.Header, r *http.Request, value string, maxAge time.Du
 	}
 	parts := (len(value) + 1 + chunkSize - 1) / chunkSize
 	value = strconv.Itoa(parts) + value
+	seconds := 0
+	if maxAge != 0 {
+		seconds = max(1, int(maxAge/time.Second))
+	}
 	for i := range parts {
 		chunk := value[i*chunkSize : min((i+1)*chunkSize, len(value))]
-		c.put(h, c.part(i), chunk, max(1, int(maxAge/time.Second)))
+		c.put(h, c.part(i), chunk, seconds)
 	}
 	c.drop(h, r, parts)
 	noStore(h)
@@ -130,7 +137,10 @@ func (c Cookie) put(h http.Header, name, value string, maxAge int) {
 	}
 	cookie := http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: maxAge,
-		Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: c.Secure, HttpOnly: true, SameSite: c.SameSite,
+	}
+	if cookie.SameSite == 0 {
+		cookie.SameSite = http.SameSiteLaxMode
 	}
 	h["Set-Cookie"] = append(kept, cookie.String())
 }

@@ -113,6 +113,17 @@ func TestThreat_RP13_AttributesAndCaching(t *testing.T) {
 	}
 }
 
+func TestUntilTheBrowserCloses(t *testing.T) {
+	h := http.Header{}
+	strict := cookies.Cookie{Name: "__Host-session", Secure: true, SameSite: http.SameSiteStrictMode}
+	if err := strict.Set(h, empty(), "v", 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := h.Get("Set-Cookie"), "__Host-session=1v; Path=/; HttpOnly; Secure; SameSite=Strict"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
 func TestSetTwiceLeavesOne(t *testing.T) {
 	h := http.Header{}
 	h.Add("Set-Cookie", "other=1")
