@@ -26,6 +26,8 @@ const (
 	InsufficientScope Code = "insufficient_scope"
 	// AccessDenied: known, but not allowed. 403.
 	AccessDenied Code = "access_denied"
+	// TooManyRequests: too many attempts; RetryAfter says when to come back. 429.
+	TooManyRequests Code = "too_many_requests"
 	// Unavailable: the scheme cannot judge at the moment, for example because the
 	// issuer's keys have never been reached. 503.
 	Unavailable Code = "temporarily_unavailable"
@@ -46,7 +48,8 @@ type Error struct {
 	// InsufficientUserAuthentication; empty and zero if it does not matter.
 	ACRValues []string
 	MaxAge    time.Duration
-	// RetryAfter is when to try again, for Unavailable; whole seconds.
+	// RetryAfter is when to try again, for Unavailable and TooManyRequests; it
+	// travels in whole seconds, rounded up.
 	RetryAfter time.Duration
 	// Err is the cause, for the log alone.
 	Err error
@@ -80,6 +83,8 @@ func (e *Error) Status() int {
 		return http.StatusUnauthorized
 	case InsufficientScope, AccessDenied:
 		return http.StatusForbidden
+	case TooManyRequests:
+		return http.StatusTooManyRequests
 	case Unavailable:
 		return http.StatusServiceUnavailable
 	default:

@@ -11,7 +11,7 @@ import (
 
 // Refusal is the answer to a request that is not let through.
 type Refusal struct {
-	// Status is the HTTP status to send: 400, 401, 403, 500 or 503. Write
+	// Status is the HTTP status to send: 400, 401, 403, 429, 500 or 503. Write
 	// answers 303 instead when LoginURL is set.
 	Status int
 	// Err is the reason; nil when the request showed no credential at all.
