@@ -43,12 +43,16 @@ func (a AccessTokens) check(ctx context.Context, tn *tenant.Tenant, token string
 	}
 	rules.Issuer, rules.Dialect, rules.Now, rules.Memory = tn.Issuer, oauth.DialectAny, a.Clock.Now(), a.Grants.checked
 	rules.Algs = []jose.Alg{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
-	verified, err := oauth.VerifyAccessToken(token, rules, ring.Lookup)
+	signedWith := ""
+	verified, err := oauth.VerifyAccessToken(token, rules, func(kid string, alg jose.Alg) (jose.Key, bool) {
+		signedWith = kid
+		return ring.Lookup(kid, alg)
+	})
 	if err != nil {
 		return nil, err
 	}
 	claims := verified.Claims()
-	revoked, err := a.Grants.Revoked(ctx, tn, claims.SessionID, claims.GrantID, claims.ID)
+	revoked, err := a.Grants.Revoked(ctx, tn, marksOf(claims, signedWith))
 	if err != nil {
 		return nil, err
 	}

@@ -168,7 +168,7 @@ func (g *Grants) replayed(ctx context.Context, tn *tenant.Tenant, hash []byte) e
 	if err != nil {
 		return fmt.Errorf("grants: read spent code: %w", err)
 	}
-	if dead, _ := g.rules.matches(tn.ID, "", gid, ""); dead {
+	if dead, _ := g.rules.matches(tn.ID, Marks{GrantID: gid}); dead {
 		return nil
 	}
 	return tn.DB.Write(ctx, func(tx *db.Tx) error {

@@ -208,7 +208,7 @@ func (n node) wantDead(t *testing.T, client *apps.Client, what, token string) {
 
 func (n node) revoked(t *testing.T, sid, gid, jti string) bool {
 	t.Helper()
-	dead, err := n.Revoked(bg, n.tn, sid, gid, jti)
+	dead, err := n.Revoked(bg, n.tn, grants.Marks{SessionID: sid, GrantID: gid, TokenID: jti})
 	if err != nil {
 		t.Fatal(err)
 	}

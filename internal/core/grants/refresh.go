@@ -16,6 +16,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
+	"github.com/gatehouse-dev/gatehouse/protocol/revocation"
 )
 
 // Refresh tokens are computed, not stored. A token names its family and its generation and proves
@@ -239,7 +240,7 @@ func (g *Grants) revokeReused(ctx context.Context, tn *tenant.Tenant, f *Family,
 		if err != nil || families == 0 {
 			return err // somebody else was faster, and wrote it down
 		}
-		if err := g.addRule(tx, n, RuleGrant, f.GID); err != nil {
+		if err := g.addRule(tx, n, revocation.Grant, f.GID); err != nil {
 			return err
 		}
 		return audit.Record(tx, audit.Event{Type: audit.RefreshTokenReused, At: g.clock.Now(), Actor: f.ClientID, UserID: f.UserID, ClientID: f.ClientID,

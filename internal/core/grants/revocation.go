@@ -1,28 +1,21 @@
 package grants
 
 import (
-	"context"
 	"fmt"
-	"maps"
 	"slices"
-	"sync"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/feed"
-	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/protocol/revocation"
 )
 
 // A rule says "everything from this session, grant or token is dead". Rules are written in the
 // transaction that ends the thing, numbered in the order of commits, and kept until nothing they
-// match can still be alive. Ids are never used twice, so no clock is compared.
-
-// Kinds of rules: what their id names.
-const (
-	RuleSession = "sid"
-	RuleGrant   = "gid"
-	RuleToken   = "jti"
-)
+// match can still be alive. Ids are never used twice, so no clock is compared; only rules about a
+// client or the whole tenant carry a time, in their id: "client@1795000000".
 
 const (
 	insertRule = `INSERT INTO revocations (tenant_id, n, kind, id, until) VALUES ($1, $2, $3, $4, $5)`
@@ -73,7 +66,7 @@ func (g *Grants) RevokeGrant(tx *db.Tx, gid, because string) error {
 	if err != nil {
 		return err
 	}
-	return g.addRule(tx, n, RuleGrant, gid)
+	return g.addRule(tx, n, revocation.Grant, gid)
 }
 
 // revokeFamilies ends the families of a grant and returns how many lived, and the number for the
@@ -103,7 +96,7 @@ func (g *Grants) EndSession(tx *db.Tx, sid, because string) error {
 	if _, err := tx.Exec(revokeFamiliesOfSession, sid, now, because); err != nil {
 		return fmt.Errorf("grants: revoke families: %w", err)
 	}
-	return g.addRule(tx, n, RuleSession, sid)
+	return g.addRule(tx, n, revocation.Session, sid)
 }
 
 // EndUser ends, inside tx, everything that was granted by a user, on devices too.
@@ -111,9 +104,13 @@ func (g *Grants) EndUser(tx *db.Tx, userID, because string) error {
 	return g.endAll(tx, because, burnCodesOfUser, revokeFamiliesOfUser, insertRulesOfUser, userID)
 }
 
-// EndClient ends, inside tx, everything that was granted to a client by users.
+// EndClient ends, inside tx, everything that was granted to a client by users, and the tokens it
+// was given in its own name, which no grant stands behind.
 func (g *Grants) EndClient(tx *db.Tx, clientID, because string) error {
-	return g.endAll(tx, because, burnCodesOfClient, revokeFamiliesOfClient, insertRulesOfClient, clientID)
+	if err := g.endAll(tx, because, burnCodesOfClient, revokeFamiliesOfClient, insertRulesOfClient, clientID); err != nil {
+		return err
+	}
+	return g.RevokeTokensOfClient(tx, clientID, g.clock.Now())
 }
 
 // endAll ends many grants in as many statements as one, so that nobody can collect more grants than
@@ -137,7 +134,7 @@ func (g *Grants) endAll(tx *db.Tx, because, burnCodes, revokeFamilies, insertRul
 		return fmt.Errorf("grants: write rules: %w", err)
 	}
 	tenantID := tx.TenantID()
-	tx.OnCommit(func() { g.rules.add(tenantID, RuleGrant, until, ended...) })
+	tx.OnCommit(func() { g.rules.add(tenantID, revocation.Grant, until, ended...) })
 	if len(ended) <= 1 {
 		return nil
 	}
@@ -151,17 +148,56 @@ func (g *Grants) RevokeToken(tx *db.Tx, jti string) error {
 	if err != nil {
 		return err
 	}
-	return g.addRule(tx, n, RuleToken, jti)
+	return g.addRule(tx, n, revocation.Token, jti)
 }
 
-func (g *Grants) addRule(tx *db.Tx, n int64, kind, ruleID string) error {
+// RevokeTokensOfClient ends, inside tx, every access token of a client that was issued at a time or
+// before, to the second. What was granted stands: the client can have new ones.
+func (g *Grants) RevokeTokensOfClient(tx *db.Tx, clientID string, issuedBy time.Time) error {
+	return g.addTimedRule(tx, revocation.Client, clientID, issuedBy)
+}
+
+// RevokeAllTokens ends, inside tx, every access token of the tenant that was issued at a time or
+// before, to the second. What was granted stands.
+func (g *Grants) RevokeAllTokens(tx *db.Tx, issuedBy time.Time) error {
+	return g.addTimedRule(tx, revocation.Tenant, "", issuedBy)
+}
+
+// RevokeKey ends, inside tx, everything that was signed with a key.
+func (g *Grants) RevokeKey(tx *db.Tx, kid string) error {
+	n, err := feed.Bump(tx, feed.Revocation)
+	if err != nil {
+		return err
+	}
+	return g.addRule(tx, n, revocation.Key, kid)
+}
+
+func (g *Grants) addTimedRule(tx *db.Tx, kind revocation.Kind, ruleID string, issuedBy time.Time) error {
+	n, err := feed.Bump(tx, feed.Revocation)
+	if err != nil {
+		return err
+	}
+	return g.addRule(tx, n, kind, ruleID+"@"+strconv.FormatInt(issuedBy.Unix(), 10))
+}
+
+func (g *Grants) addRule(tx *db.Tx, n int64, kind revocation.Kind, ruleID string) error {
 	until := g.clock.Now().Add(longestAccessToken)
-	if _, err := tx.Exec(insertRule, n, kind, ruleID, db.Micros(until)); err != nil {
+	if _, err := tx.Exec(insertRule, n, kind.String(), ruleID, db.Micros(until)); err != nil {
 		return fmt.Errorf("grants: write rule: %w", err)
 	}
 	tenantID := tx.TenantID()
 	tx.OnCommit(func() { g.rules.add(tenantID, kind, until, ruleID) })
 	return nil
+}
+
+// splitTimed returns what the stored id of a timed rule stands for.
+func splitTimed(stored string) (ruleID string, issuedBy int64, err error) {
+	at := strings.LastIndexByte(stored, '@')
+	if at < 0 {
+		return "", 0, fmt.Errorf("grants: the rule %q has no time", stored)
+	}
+	issuedBy, err = strconv.ParseInt(stored[at+1:], 10, 64)
+	return stored[:at], issuedBy, err
 }
 
 func collect(tx *db.Tx, sql string, args ...any) ([]string, error) {
@@ -179,123 +215,4 @@ func collect(tx *db.Tx, sql string, args ...any) ([]string, error) {
 		out = append(out, s)
 	}
 	return out, rows.Err()
-}
-
-// rules is what this node knows of all tenants' rules.
-type rules struct {
-	reading sync.Mutex // held by whoever reads rules from the database; nobody else waits for that
-
-	mu      sync.RWMutex
-	tenants map[string]*ruleSet
-}
-
-type ruleSet struct {
-	dead     map[rule]time.Time // until when
-	read     int64              // the highest number read from the database, without gaps
-	complete bool               // the database was read at least once
-}
-
-type rule struct{ kind, id string }
-
-func newRules() *rules { return &rules{tenants: map[string]*ruleSet{}} }
-
-// set returns the rules of a tenant. The caller holds mu for writing.
-func (r *rules) set(tenantID string) *ruleSet {
-	if r.tenants[tenantID] == nil {
-		r.tenants[tenantID] = &ruleSet{dead: map[rule]time.Time{}}
-	}
-	return r.tenants[tenantID]
-}
-
-func (r *rules) add(tenantID, kind string, until time.Time, ids ...string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	set := r.set(tenantID)
-	for _, ruleID := range ids {
-		set.dead[rule{kind, ruleID}] = until
-	}
-}
-
-// matches reports whether a rule matches, and whether this node knows enough to say so.
-func (r *rules) matches(tenantID, sid, gid, jti string) (dead, known bool) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	set := r.tenants[tenantID]
-	if set == nil {
-		return false, false
-	}
-	return set.matches(sid, gid, jti), set.complete
-}
-
-func (s *ruleSet) matches(sid, gid, jti string) bool {
-	if len(s.dead) == 0 {
-		return false
-	}
-	for _, r := range [...]rule{{RuleSession, sid}, {RuleGrant, gid}, {RuleToken, jti}} {
-		if _, dead := s.dead[r]; dead && r.id != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// Revoked reports whether a rule matches an access token's session, grant or own id (any may be
-// empty). The first question for a tenant reads its rules; after that it is answered from memory,
-// and other nodes' rules arrive with [Grants.CatchUp].
-func (g *Grants) Revoked(ctx context.Context, tn *tenant.Tenant, sid, gid, jti string) (bool, error) {
-	dead, known := g.rules.matches(tn.ID, sid, gid, jti)
-	if dead || known {
-		return dead, nil
-	}
-	if err := g.CatchUp(ctx, tn.DB); err != nil {
-		return false, err
-	}
-	dead, _ = g.rules.matches(tn.ID, sid, gid, jti)
-	return dead, nil
-}
-
-// CatchUp reads the rules that have been written since the last time, by any node, and drops
-// those whose time is over. Questions are answered meanwhile.
-func (g *Grants) CatchUp(ctx context.Context, handle db.Tenant) error {
-	g.rules.reading.Lock()
-	defer g.rules.reading.Unlock()
-	found, read, err := readRules(ctx, handle, g.rules.lastRead(handle.ID()))
-	if err != nil {
-		return fmt.Errorf("grants: read rules: %w", err)
-	}
-	now := g.clock.Now()
-	g.rules.mu.Lock()
-	defer g.rules.mu.Unlock()
-	set := g.rules.set(handle.ID())
-	set.read, set.complete = read, true
-	maps.Copy(set.dead, found)
-	maps.DeleteFunc(set.dead, func(_ rule, until time.Time) bool { return until.Before(now) })
-	return nil
-}
-
-func (r *rules) lastRead(tenantID string) int64 {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if set := r.tenants[tenantID]; set != nil {
-		return set.read
-	}
-	return 0
-}
-
-func readRules(ctx context.Context, handle db.Tenant, after int64) (found map[rule]time.Time, read int64, err error) {
-	rows, err := handle.Query(ctx, selectRule, after)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer rows.Close()
-	found, read = map[rule]time.Time{}, after
-	for rows.Next() {
-		var r rule
-		var until int64
-		if err := rows.Scan(&read, &r.kind, &r.id, &until); err != nil {
-			return nil, 0, err
-		}
-		found[r] = db.Time(until)
-	}
-	return found, read, rows.Err()
 }

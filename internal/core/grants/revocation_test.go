@@ -148,7 +148,7 @@ func TestThreat_JW14_UnreadableRulesAreAnError(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		gone, cancel := context.WithCancel(bg)
 		cancel()
-		if dead, err := w.Revoked(gone, w.tn, "", "", "x"); err == nil {
+		if dead, err := w.Revoked(gone, w.tn, grants.Marks{TokenID: "x"}); err == nil {
 			t.Errorf("revoked %v without having read the rules", dead)
 		}
 		if w.revoked(t, "", "", "x") {

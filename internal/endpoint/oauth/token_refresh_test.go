@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/access"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
@@ -348,7 +349,7 @@ func TestThreat_DB14_OtherNodesNotice(t *testing.T) {
 		// b has another issuer in this test, so what it knows is asked of the core.
 		c := claims(t, tokens.AccessToken)
 		knows := func() bool {
-			dead, err := b.House.Grants.Revoked(context.Background(), b.House.Tenant, fmt.Sprint(c["sid"]), fmt.Sprint(c["gid"]), fmt.Sprint(c["jti"]))
+			dead, err := b.House.Grants.Revoked(context.Background(), b.House.Tenant, grants.Marks{SessionID: fmt.Sprint(c["sid"]), GrantID: fmt.Sprint(c["gid"]), TokenID: fmt.Sprint(c["jti"])})
 			must(t, err)
 			return dead
 		}
