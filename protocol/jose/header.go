@@ -30,6 +30,26 @@ func Peek(token string) (Header, error) {
 	return c.header()
 }
 
+// PeekIssuer reads the claim iss of a compact JWS without checking anything.
+// It is for choosing whose keys and rules to check the token with, and for
+// nothing else: those rules then demand the very same issuer. Errors are those of
+// [Verify], or wrap [ErrJSON] when there is no iss, or it is not a string.
+func PeekIssuer(token string) (string, error) {
+	c, err := splitCompact(token, MaxTokenBytes)
+	if err != nil {
+		return "", err
+	}
+	payload, err := appendDecoded(nil, c.encodedPayload())
+	if err != nil {
+		return "", err
+	}
+	claims, err := ParseObject(string(payload))
+	if err != nil {
+		return "", err
+	}
+	return claims.Get("iss").Text()
+}
+
 // compact is a token cut at its dots, still encoded.
 type compact struct {
 	text     []byte // the whole token

@@ -1,10 +1,12 @@
 package jose
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/subtle"
 	"fmt"
 )
 
@@ -61,6 +63,26 @@ func (k Key) Validate() error {
 		}
 	}
 	return fmt.Errorf("%w: a %T is not a key for %q", ErrWeakKey, k.Key, k.Alg)
+}
+
+// Same reports whether k and other are one key: the same kid, for the same
+// algorithm, with the same public key or secret.
+func (k Key) Same(other Key) bool {
+	if k.KeyID != other.KeyID || k.Alg != other.Alg {
+		return false
+	}
+	switch key := k.Key.(type) {
+	case *rsa.PublicKey:
+		return key.Equal(other.Key)
+	case *ecdsa.PublicKey:
+		return key.Equal(other.Key)
+	case ed25519.PublicKey:
+		return key.Equal(crypto.PublicKey(other.Key))
+	case []byte:
+		secret, ok := other.Key.([]byte)
+		return ok && subtle.ConstantTimeCompare(key, secret) == 1
+	}
+	return false
 }
 
 func validateRSA(key *rsa.PublicKey) error {

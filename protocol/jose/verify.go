@@ -41,6 +41,9 @@ type Verified struct {
 // Payload returns the signed bytes. The caller may keep but not change them.
 func (v Verified) Payload() []byte { return v.payload }
 
+// Key returns the key that verified the token.
+func (v Verified) Key() Key { return v.key }
+
 // KeyID returns the kid of the key that verified the token.
 func (v Verified) KeyID() string { return v.key.KeyID }
 

@@ -18,6 +18,10 @@ type Dialect string
 const (
 	DialectRFC9068 Dialect = "rfc9068" // typ at+jwt, RFC 9068
 	DialectAuth0   Dialect = "auth0"   // typ JWT, for verifiers that know no other
+	// DialectUntyped is any provider's JWT whose typ may be missing and says
+	// nothing: that it is an access token follows from its audience and from the
+	// traits of untyped.go alone. It is for reading tokens, not for making them.
+	DialectUntyped Dialect = "untyped"
 	// DialectAny is no form of its own: each token is judged by the form that
 	// its typ names. It is for an issuer that makes both, and in rules alone.
 	DialectAny Dialect = "any"
@@ -39,8 +43,11 @@ func (d Dialect) Type() string {
 
 // types returns the typ headers a token may have.
 func (d Dialect) types() []string {
-	if d == DialectAny {
+	switch d {
+	case DialectAny:
 		return []string{TypeAccessToken, TypeJWT}
+	case DialectUntyped:
+		return []string{TypeJWT, TypeAccessToken, ""}
 	}
 	return []string{d.Type()}
 }
@@ -84,6 +91,43 @@ type AccessTokenClaims struct {
 	ACR             string           `json:"acr,omitempty"`
 	AMR             []string         `json:"amr,omitempty"`
 	OrganizationID  string           `json:"org_id,omitempty"`
+	Confirmation    *Confirmation    `json:"cnf,omitempty"`
+}
+
+// Confirmation is the claim cnf: the key a token is bound to (RFC 7800). Only
+// the two methods below are known, and a token names exactly one of them.
+type Confirmation struct {
+	// JKT is the thumbprint of a DPoP key (RFC 9449 §6.1).
+	JKT string `json:"jkt,omitempty"`
+	// X5T is the SHA-256 thumbprint of a client certificate (RFC 8705 §3.1).
+	X5T string `json:"x5t#S256,omitempty"`
+}
+
+// parseConfirmation reads cnf. A method that is not known is refused: the token
+// is bound to something, and nobody here could tell whether it is there.
+func parseConfirmation(v jose.Value) (*Confirmation, error) {
+	methods, err := jose.ParseObject(string(v))
+	if err != nil {
+		return nil, err
+	}
+	c := &Confirmation{}
+	for _, m := range methods {
+		switch m.Name {
+		case "jkt":
+			c.JKT, err = m.Value.Text()
+		case "x5t#S256":
+			c.X5T, err = m.Value.Text()
+		default:
+			err = fmt.Errorf("%w: method %.32q is not known", ErrConfirmation, m.Name)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if (c.JKT == "") == (c.X5T == "") {
+		return nil, fmt.Errorf("%w: not exactly one method", ErrConfirmation)
+	}
+	return c, nil
 }
 
 // Client returns the id of the client the token was issued to.
@@ -118,6 +162,9 @@ var (
 	// ErrNotAccessToken: a claim is missing or present that tells this token
 	// is of another kind.
 	ErrNotAccessToken = errors.New("oauth: not an access token")
+	// ErrConfirmation: the token is bound to a key by a method this package does
+	// not know (RFC 7800).
+	ErrConfirmation = errors.New("oauth: unknown proof of possession")
 )
 
 // AccessTokenRules say which access tokens a resource server accepts. Issuer,
@@ -140,11 +187,22 @@ type AccessTokenRules struct {
 // maker.
 type AccessToken struct {
 	claims   AccessTokenClaims
+	machine  bool
 	verified jose.Verified
 }
 
 // Claims returns the token's claims.
 func (t *AccessToken) Claims() *AccessTokenClaims { return &t.claims }
+
+// IsClient reports whether the token speaks for a client, not for a user, by
+// this house's spelling of sub, by sub and client_id being one (RFC 9068 §2.2),
+// or, in DialectUntyped, by the marks of the large providers.
+func (t *AccessToken) IsClient() bool {
+	return t.machine || t.claims.IsClient() || t.claims.Subject == t.claims.Client()
+}
+
+// Key returns the key that verified the token.
+func (t *AccessToken) Key() jose.Key { return t.verified.Key() }
 
 // Payload returns the claims as they were signed, for those of other names.
 func (t *AccessToken) Payload() []byte { return t.verified.Payload() }
@@ -159,11 +217,19 @@ func VerifyAccessToken(token string, rules AccessTokenRules, keys jose.KeyFunc) 
 	}
 	rules.Dialect = rules.Dialect.of(verified.Type())
 	t := &AccessToken{verified: verified}
-	traits, err := t.claims.parse(string(verified.Payload()))
+	object, err := jose.ParseObject(string(verified.Payload()))
 	if err != nil {
 		return nil, refuseToken("The access token is invalid.", err)
 	}
-	if err := rules.check(&t.claims, traits); err != nil {
+	foreign, err := t.claims.parse(object)
+	if err == nil && rules.Dialect == DialectUntyped {
+		err = t.claims.parseUntyped(object)
+		t.machine = isMachine(object, &t.claims)
+	}
+	if err != nil {
+		return nil, refuseToken("The access token is invalid.", err)
+	}
+	if err := rules.check(&t.claims, foreign); err != nil {
 		if errors.Is(err, ErrExpired) {
 			return nil, refuseToken("The access token expired.", err)
 		}
@@ -178,11 +244,7 @@ func refuseToken(description string, cause error) *Error {
 
 // parse reads the claims by their exact names. foreign names a claim that only
 // tokens of other kinds have.
-func (c *AccessTokenClaims) parse(payload string) (foreign string, err error) {
-	object, err := jose.ParseObject(payload)
-	if err != nil {
-		return "", err
-	}
+func (c *AccessTokenClaims) parse(object jose.Object) (foreign string, err error) {
 	for _, m := range object {
 		switch m.Name {
 		case "iss":
@@ -219,6 +281,8 @@ func (c *AccessTokenClaims) parse(payload string) (foreign string, err error) {
 			c.AMR, err = m.Value.Texts()
 		case "org_id":
 			c.OrganizationID, err = m.Value.Text()
+		case "cnf":
+			c.Confirmation, err = parseConfirmation(m.Value)
 		case "nonce", "at_hash", "c_hash", "s_hash", "events", "htm", "htu":
 			foreign = m.Name
 		}
@@ -292,6 +356,8 @@ func (d Dialect) check(c *AccessTokenClaims) error {
 			return missing("gid")
 		}
 		return nil
+	case DialectUntyped:
+		return checkUntyped(c)
 	}
 	return fmt.Errorf("%w: no dialect %q", ErrNotAccessToken, string(d))
 }

@@ -17,6 +17,17 @@ type BearerOptions struct {
 	// URLs end up in logs, histories and Referer headers: only for a client
 	// that can do no better.
 	InsecureQuery bool
+	// DPoP takes tokens by the scheme DPoP too (RFC 9449 §7.1). Without it they
+	// are credentials of another scheme.
+	DPoP bool
+}
+
+// PresentedToken is an access token and the way it was shown.
+type PresentedToken struct {
+	Token string
+	// DPoP: by the scheme DPoP, so that a proof has to come with it. False means
+	// that it was shown as good in any hand.
+	DPoP bool
 }
 
 // BearerToken finds the access token of a request (RFC 6750 §2): in the
@@ -29,48 +40,73 @@ type BearerOptions struct {
 // the query where that is not allowed; invalid_token for a Bearer header that
 // is not the scheme, exactly one space, and a token.
 func BearerToken(h http.Header, query, form url.Values, o BearerOptions) (string, error) {
+	o.DPoP = false
+	p, err := AccessTokenOf(h, query, form, o)
+	return p.Token, err
+}
+
+// AccessTokenOf is [BearerToken] for who takes tokens by the scheme DPoP too.
+func AccessTokenOf(h http.Header, query, form url.Values, o BearerOptions) (PresentedToken, error) {
 	inQuery, inForm := query["access_token"], form["access_token"]
 	headers := h.Values("Authorization")
 	switch {
 	case len(headers) > 1:
-		return "", NewError(InvalidRequest, "There is more than one Authorization header.")
+		return PresentedToken{}, NewError(InvalidRequest, "There is more than one Authorization header.")
 	case len(inQuery) > 0 && !o.InsecureQuery:
-		return "", NewError(InvalidRequest, "Access tokens must not be sent in the URL.").
+		return PresentedToken{}, NewError(InvalidRequest, "Access tokens must not be sent in the URL.").
 			WithHint("Send the token in the header: Authorization: Bearer TOKEN.")
 	}
-	token, err := headerToken(headers)
+	presented, err := headerToken(headers, o.DPoP)
 	sent := len(inQuery) + len(inForm)
 	if !errors.Is(err, ErrNoToken) {
 		sent++
 	}
 	switch {
 	case sent > 1:
-		return "", NewError(InvalidRequest, "The access token is sent more than once.")
+		return PresentedToken{}, NewError(InvalidRequest, "The access token is sent more than once.")
 	case sent == 0:
-		return "", ErrNoToken
+		return PresentedToken{}, ErrNoToken
 	case err == nil:
-		return token, nil
+		return presented, nil
 	case !errors.Is(err, ErrNoToken):
-		return "", err
+		return PresentedToken{}, err
 	}
-	return checkToken(append(inQuery, inForm...)[0])
+	token, err := checkToken(append(inQuery, inForm...)[0])
+	return PresentedToken{Token: token}, err
 }
 
 // headerToken reads the scheme without regard to case, and nothing else
 // loosely.
-func headerToken(headers []string) (string, error) {
-	const scheme = "Bearer"
-	if len(headers) == 0 || len(headers[0]) < len(scheme) || !strings.EqualFold(headers[0][:len(scheme)], scheme) {
-		return "", ErrNoToken
+func headerToken(headers []string, dpop bool) (PresentedToken, error) {
+	if len(headers) == 0 {
+		return PresentedToken{}, ErrNoToken
 	}
-	rest := headers[0][len(scheme):]
-	if rest != "" && isTokenChar(rest[0]) {
-		return "", ErrNoToken // a scheme whose name only begins like ours
+	rest, ok := cutScheme(headers[0], "Bearer")
+	p := PresentedToken{}
+	if !ok && dpop {
+		rest, ok = cutScheme(headers[0], "DPoP")
+		p.DPoP = true
+	}
+	if !ok {
+		return PresentedToken{}, ErrNoToken
 	}
 	if !strings.HasPrefix(rest, " ") {
-		return "", malformedToken()
+		return PresentedToken{}, malformedToken()
 	}
-	return checkToken(rest[1:])
+	var err error
+	if p.Token, err = checkToken(rest[1:]); err != nil {
+		return PresentedToken{}, err
+	}
+	return p, nil
+}
+
+// cutScheme returns what stands behind the name of a scheme.
+func cutScheme(header, scheme string) (rest string, ok bool) {
+	if len(header) < len(scheme) || !strings.EqualFold(header[:len(scheme)], scheme) {
+		return "", false
+	}
+	rest = header[len(scheme):]
+	return rest, rest == "" || !isTokenChar(rest[0]) // else a scheme whose name only begins like ours
 }
 
 // checkToken holds a token to the grammar b64token.
