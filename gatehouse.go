@@ -3,7 +3,9 @@
 //
 //	config := gatehouse.DefaultConfig()
 //	config.Issuer = "https://login.example.com/"
-//	// database, master keys and mail have no safe default
+//	config.Database.URL = gatehouse.NewSecret("sqlite:/var/lib/gatehouse/gatehouse.db")
+//	config.MasterKeys = []gatehouse.Secret{gatehouse.NewSecret(os.Getenv("MASTER_KEY"))} // openssl rand -base64 32
+//	config.Mail.Host, config.Mail.From = "mail.example.com", "login@example.com"
 //	house, err := gatehouse.Open(ctx, config)
 //	if err != nil { … }
 //	defer house.Close()
@@ -26,8 +28,15 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/server"
 )
 
-// Config is what an operator decides; docs/configuration.md describes every field.
+// Config is what an operator decides; docs/configuration.md describes every field. Listen, TLS,
+// Operations and Log are for the command: a program that embeds the house has its own.
 type Config = config.Config
+
+// Secret is a setting that is never printed.
+type Secret = config.Secret
+
+// NewSecret returns text as a Secret.
+func NewSecret(text string) Secret { return config.NewSecret(text) }
 
 // DefaultConfig returns the configuration to begin with. Issuer, database, master keys and mail
 // are still to be set.
@@ -49,7 +58,7 @@ type Server struct {
 //
 // log may be nil: then nothing is logged.
 func Open(ctx context.Context, c *Config, log *slog.Logger) (*Server, error) {
-	if problems := c.Validate(); len(problems) > 0 {
+	if problems := c.ValidateEmbedded(); len(problems) > 0 {
 		lines := []string{"the configuration is not safe to serve:"}
 		for _, p := range problems {
 			lines = append(lines, p.String())

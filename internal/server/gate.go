@@ -6,7 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
+	"github.com/gatehouse-dev/gatehouse/internal/base/limit"
 )
 
 // gate is a listener that closes connections of a network that holds too many already, so that one
@@ -48,7 +48,7 @@ func (g *gate) networkOf(conn net.Conn) string {
 	if err != nil || g.exempt(peer.Addr()) {
 		return ""
 	}
-	return httpx.Network(peer.Addr().Unmap().WithZone(""))
+	return limit.Network(peer.Addr())
 }
 
 func (g *gate) enter(network string) bool {

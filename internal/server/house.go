@@ -52,13 +52,14 @@ type House struct {
 	Seal   *seal.Keyring
 	Tenant *tenant.Tenant
 
-	Apps   *apps.Apps
-	Access *access.Access
-	Keys   *keys.Keys
-	Grants *grants.Grants
-	People *people.People
-	SignIn *signin.SignIn
-	Outbox *mail.Outbox
+	Apps    *apps.Apps
+	Access  *access.Access
+	APIKeys *access.APIKeys
+	Keys    *keys.Keys
+	Grants  *grants.Grants
+	People  *people.People
+	SignIn  *signin.SignIn
+	Outbox  *mail.Outbox
 
 	watcher *feed.Watcher
 }
@@ -104,6 +105,7 @@ func (h *House) open(ctx context.Context) (err error) {
 		SessionIdle:       c.Sessions.Idle,
 		SessionAbsolute:   c.Sessions.Absolute,
 		NoSignUp:          !c.SignUp,
+		NoSilentCookie:    !c.Sessions.SilentCookie,
 		AccessToken:       c.Tokens.Access,
 		RefreshIdle:       c.Tokens.RefreshIdle,
 		RefreshLifetime:   c.Tokens.RefreshAbsolute,
@@ -126,13 +128,20 @@ func (h *House) wire() {
 	h.Outbox = mail.New(mail.Options{
 		DB: h.DB, Keys: h.Seal, Clock: h.Clock, Logger: h.Log, Sender: h.sender(), KeepBodies: h.Dev != nil,
 	})
+	h.APIKeys = access.NewAPIKeys(access.APIKeysOptions{
+		Clock: h.Clock, Apps: h.Apps, Access: h.Access, People: h.People, Revoker: h.Grants, Mail: h.Outbox,
+	})
 	h.SignIn = signin.New(signin.Options{
-		Clock: h.Clock, Keys: h.Seal, People: h.People, Grants: h.Grants, Access: h.Access, Mail: h.Outbox,
+		Clock: h.Clock, Keys: h.Seal, People: h.People, Grants: h.Grants, Access: h.Access, APIKeys: h.APIKeys, Mail: h.Outbox,
 	})
 	h.watcher = feed.NewWatcher(h.DB)
 	h.watcher.Subscribe(feed.Configuration, func(_ context.Context, tenantID string) error {
 		h.Apps.Forget(tenantID)
 		h.Keys.Forget(tenantID)
+		return nil
+	})
+	h.watcher.Subscribe(feed.APIKeys, func(_ context.Context, tenantID string) error {
+		h.APIKeys.Forget(tenantID)
 		return nil
 	})
 	h.watcher.Subscribe(feed.Revocation, func(ctx context.Context, tenantID string) error {

@@ -147,6 +147,11 @@ type Sessions struct {
 
 	// A session ends so long after sign-in, used or not.
 	Absolute time.Duration `yaml:"absolute"`
+
+	// Over https, hand out a second cookie by which an application on another site can renew
+	// silently in a hidden frame, where its browser still allows that. It is good for nothing
+	// else. Applications on the house's own site, and those that use refresh tokens, need none.
+	SilentCookie bool `yaml:"silent_cookie"`
 }
 
 // Tokens says how long tokens last where an API or a client says nothing else.
@@ -192,7 +197,7 @@ func Default() *Config {
 		Tenant:     Tenant{Name: "Gatehouse"},
 		SignUp:     true,
 		Password:   Password{MinLength: 12},
-		Sessions:   Sessions{Idle: 3 * day, Absolute: 30 * day},
+		Sessions:   Sessions{Idle: 3 * day, Absolute: 30 * day, SilentCookie: true},
 		Tokens:     Tokens{Access: 10 * time.Minute, RefreshIdle: 7 * day, RefreshAbsolute: 30 * day, RefreshOverlap: 30 * time.Second},
 		Operations: Operations{Listen: "127.0.0.1:9090"},
 		Log:        Log{Level: "info", Format: "json"},

@@ -14,25 +14,40 @@ import (
 // Validate returns everything that is wrong with the configuration: it never stops at the first
 // problem, and those that [Read] met are among them. It looks at the files that settings name, and
 // tries whether the SQLite folder can be written.
-func (c *Config) Validate() []Problem { return c.validate(clock.System{}.Now()) }
+func (c *Config) Validate() []Problem {
+	return c.validate(clock.System{}.Now(), (*validator).served)
+}
 
-func (c *Config) validate(now time.Time) []Problem {
+// ValidateEmbedded is Validate for a house in a program that has listeners and a log of its own:
+// the settings of those are not looked at.
+func (c *Config) ValidateEmbedded() []Problem {
+	return c.validate(clock.System{}.Now(), (*validator).embedded)
+}
+
+func (c *Config) validate(now time.Time, look func(*validator)) []Problem {
 	v := &validator{Config: c, now: now, problems: slices.Clone(c.wrong)}
-	if c.unread {
-		return sorted(v.problems)
+	if !c.unread {
+		look(v)
 	}
+	return sorted(v.problems)
+}
+
+func (v *validator) embedded() {
 	v.issuer()
-	v.listen()
 	v.proxies()
-	v.certificate()
 	v.database()
 	v.masterKeys()
 	v.mail()
-	v.operations()
 	v.limits()
-	v.log()
 	v.files()
-	return sorted(v.problems)
+}
+
+func (v *validator) served() {
+	v.embedded()
+	v.listen()
+	v.certificate()
+	v.operations()
+	v.log()
 }
 
 // validator gathers problems, one method a section. A setting that reading already complained of

@@ -59,17 +59,3 @@ func ClientAddr(r *http.Request) netip.Addr {
 	}
 	return peer.Addr().Unmap().WithZone("")
 }
-
-// Network is what an address is counted as: an IPv4 address by itself, an IPv6 one by the /64 that
-// one household has to itself.
-func Network(a netip.Addr) string {
-	bits := 64
-	if a.Is4() {
-		bits = 32
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return "unknown"
-	}
-	return p.String()
-}

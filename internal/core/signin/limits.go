@@ -10,6 +10,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/base/id"
+	"github.com/gatehouse-dev/gatehouse/internal/base/limit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 )
@@ -75,9 +76,9 @@ func (l Limits) passwordBudgets(a *people.Account, key string, d device, from ne
 		}
 	}
 	return []budget{
-		newBudget("spray", l.Spray, l.Window, site(from)),
+		newBudget("spray", l.Spray, l.Window, limit.Site(from)),
 		l.consecutive("consecutive", whose),
-		newBudget("account", l.Failures, l.Window, whose, network(from)),
+		newBudget("account", l.Failures, l.Window, whose, limit.Network(from)),
 	}
 }
 
@@ -91,7 +92,7 @@ func (l Limits) consecutive(name string, whose ...string) budget {
 func (l Limits) mailBudgets(addressKey string, from netip.Addr) []budget {
 	return []budget{
 		newBudget("mail-day", l.MailsDay, 24*time.Hour),
-		newBudget("mail-network", l.MailsNetwork, l.MailWindow, network(from)),
+		newBudget("mail-network", l.MailsNetwork, l.MailWindow, limit.Network(from)),
 		newBudget("mail-address", l.MailsAddress, l.MailWindow, addressKey),
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/base/id"
+	"github.com/gatehouse-dev/gatehouse/internal/base/limit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
@@ -28,7 +29,7 @@ func (s *Server) authenticateClient(ctx context.Context, tn *tenant.Tenant, r *h
 	if err != nil {
 		return nil, auth, err
 	}
-	key := tn.ID + "\x00" + auth.ClientID + "\x00" + httpx.Network(httpx.ClientAddr(r))
+	key := tn.ID + "\x00" + auth.ClientID + "\x00" + limit.Network(httpx.ClientAddr(r))
 	if over, wait := s.ClientFailures.Exceeded(key, s.now()); over {
 		return nil, auth, &fault.Error{Code: fault.Limited, RetryAfter: wait}
 	}

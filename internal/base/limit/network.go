@@ -1,14 +1,14 @@
-package signin
+package limit
 
 import "net/netip"
 
-// network is what an address is counted as: an IPv4 address by itself, an IPv6 one by the /64 that
+// Network is what an address is counted as: an IPv4 address by itself, an IPv6 one by the /64 that
 // one household or machine has to itself. An IPv4 address in IPv6 clothes is the IPv4 address.
-func network(a netip.Addr) string { return prefix(a, 64) }
+func Network(a netip.Addr) string { return prefix(a, 64) }
 
-// site is the next wider circle of an IPv6 address, the /48 that a provider hands to one site: who
+// Site is the next wider circle of an IPv6 address, the /48 that a provider hands to one site: who
 // owns one has 65,536 networks to hop between.
-func site(a netip.Addr) string { return prefix(a, 48) }
+func Site(a netip.Addr) string { return prefix(a, 48) }
 
 func prefix(a netip.Addr, bits int) string {
 	a = a.Unmap().WithZone("")
