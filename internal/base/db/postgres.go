@@ -181,6 +181,7 @@ func (p *postgres) try(ctx context.Context, w write, level pgx.TxIsoLevel) (*Tx,
 	case err != nil:
 		return nil, err
 	}
+	s.announce = tx.announced
 	if err := s.commit(ctx); err != nil {
 		return nil, fmt.Errorf("db: commit: %w", mark(err))
 	}
@@ -192,6 +193,8 @@ type postgresTx struct {
 	conn  *pgxpool.Conn
 	level pgx.TxIsoLevel
 	began bool
+	// announce sends NOTIFY with COMMIT, which delivers it.
+	announce bool
 }
 
 // begin sends BEGIN together with the first statement and leaves its result next in the batch.
@@ -256,7 +259,11 @@ func (s *postgresTx) commit(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: the verb took too long", ErrBusy)
 	}
-	tag, err := s.conn.Exec(ctx, "COMMIT")
+	statement := "COMMIT"
+	if s.announce {
+		statement = "NOTIFY " + announcement + "; COMMIT" // in one round trip; without arguments the protocol takes several
+	}
+	tag, err := s.conn.Exec(ctx, statement)
 	if err != nil {
 		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.SeverityUnlocalized == "ERROR" {
 			return err

@@ -19,6 +19,8 @@ type Tx struct {
 	failed   error
 	ended    bool
 	onCommit []func()
+	// announced: others are to be woken after COMMIT.
+	announced bool
 }
 
 // session runs the statements of one transaction. Its args are complete.
