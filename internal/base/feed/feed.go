@@ -2,7 +2,8 @@
 // the order of commits, and a watcher that reads them.
 //
 // The row is the truth. A node that wrote a change itself acts on it at once; other nodes, and
-// other programs at the same database, are noticed within one interval.
+// other programs at the same database, are noticed within one interval. To count up also wakes the
+// nodes that listen ([db.DB.Listen]), which then need not wait for it.
 package feed
 
 import (
@@ -19,6 +20,7 @@ import (
 const (
 	Configuration = "configuration" // clients, APIs and their grants, tenants, keys: caches forget
 	Revocation    = "revocation"    // the rules of taking back
+	APIKeys       = "api_keys"      // what API keys are good for: caches forget
 )
 
 const (
@@ -38,6 +40,7 @@ func BumpBy(tx *db.Tx, name string, by int64) (int64, error) {
 	if err := tx.QueryRow(bumpCounter, name, by).Scan(&n); err != nil {
 		return 0, fmt.Errorf("feed: count up %s: %w", name, err)
 	}
+	tx.Announce()
 	return n, nil
 }
 
