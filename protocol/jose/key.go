@@ -73,9 +73,9 @@ func (k Key) Same(other Key) bool {
 	}
 	switch key := k.Key.(type) {
 	case *rsa.PublicKey:
-		return key.Equal(other.Key)
+		return key == other.Key || key.Equal(other.Key)
 	case *ecdsa.PublicKey:
-		return key.Equal(other.Key)
+		return key == other.Key || key.Equal(other.Key)
 	case ed25519.PublicKey:
 		return key.Equal(crypto.PublicKey(other.Key))
 	case []byte:

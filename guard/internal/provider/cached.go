@@ -70,8 +70,9 @@ func await(ctx context.Context, f *flight) error {
 }
 
 // get returns the document, waiting only if there is none that may be used.
-func (c *cached[T]) get(ctx context.Context) (*held[T], error) {
-	now := c.now()
+func (c *cached[T]) get(ctx context.Context) (*held[T], error) { return c.getAt(ctx, c.now()) }
+
+func (c *cached[T]) getAt(ctx context.Context, now time.Time) (*held[T], error) {
 	if h := c.usable(now); h != nil {
 		if !now.Before(h.freshUntil) {
 			c.start(now, nil)

@@ -155,12 +155,16 @@ func (p *Provider) Metadata(ctx context.Context) (*oidc.Metadata, error) {
 // It does not wait for the network when it knows the key. The error wraps
 // ErrUnknownKey or ErrUnavailable.
 func (p *Provider) Key(ctx context.Context, kid string, alg jose.Alg) (jose.Key, error) {
-	now := p.now()
-	h, err := p.keys.get(ctx)
+	return p.KeyAt(ctx, p.now(), kid, alg)
+}
+
+// KeyAt is Key for a caller that has looked at the clock already.
+func (p *Provider) KeyAt(ctx context.Context, now time.Time, kid string, alg jose.Alg) (jose.Key, error) {
+	h, err := p.keys.getAt(ctx, now)
 	if err != nil {
 		return jose.Key{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if key, ok := lookup(h.value, kid, alg); ok {
+	if key, ok := Lookup(h.value, kid, alg); ok {
 		return key, nil
 	}
 	// Perhaps it was published since we looked.
@@ -168,14 +172,16 @@ func (p *Provider) Key(ctx context.Context, kid string, alg jose.Alg) (jose.Key,
 		return jose.Key{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if h := p.keys.held.Load(); h != nil {
-		if key, ok := lookup(h.value, kid, alg); ok {
+		if key, ok := Lookup(h.value, kid, alg); ok {
 			return key, nil
 		}
 	}
 	return jose.Key{}, ErrUnknownKey
 }
 
-func lookup(set jose.Set, kid string, alg jose.Alg) (jose.Key, bool) {
+// Lookup finds the key for (kid, alg); without a kid only one that is alone in
+// set for alg.
+func Lookup(set jose.Set, kid string, alg jose.Alg) (jose.Key, bool) {
 	if kid != "" {
 		return set.Lookup(kid, alg)
 	}
@@ -222,6 +228,7 @@ func (p *Provider) fetchMetadata(ctx context.Context) (*oidc.Metadata, time.Dura
 	for name, endpoint := range map[string]string{
 		"jwks_uri": m.JWKSURI, "authorization_endpoint": m.AuthorizationEndpoint, "token_endpoint": m.TokenEndpoint,
 		"end_session_endpoint": m.EndSessionEndpoint, "revocation_endpoint": m.RevocationEndpoint,
+		"introspection_endpoint": m.IntrospectionEndpoint,
 	} {
 		if endpoint == "" && name != "jwks_uri" {
 			continue
@@ -247,7 +254,21 @@ func (p *Provider) fetchKeys(ctx context.Context) (jose.Set, time.Duration, erro
 	if err != nil {
 		return nil, 0, p.failed("keys", err)
 	}
+	if before := p.keys.held.Load(); before != nil {
+		keep(before.value, set)
+	}
 	return set, fresh, nil
+}
+
+// keep puts the keys that before has already into set, so that one key stays one
+// pointer for as long as it is published: whoever remembers what a key has
+// verified recognises it by that.
+func keep(before, set jose.Set) {
+	for i, key := range set {
+		if old, ok := before.Lookup(key.KeyID, key.Alg); ok && old.Same(key) {
+			set[i] = old
+		}
+	}
 }
 
 // get reads a document and for how long the issuer calls it fresh.
