@@ -80,7 +80,7 @@ func (s *site) add(w http.ResponseWriter, r *http.Request) {
 func (s *site) ask(w http.ResponseWriter, r *http.Request, add *Show) {
 	// AccessToken renews the token when it is about to expire, and that may
 	// change the cookie: it comes before anything is written.
-	token, err := oidclogin.AccessToken(r.Context())
+	token, err := oidclogin.AccessToken(r.Context(), "")
 	switch {
 	case signedOut(err):
 		s.render(w, r, http.StatusUnauthorized, view{Over: true, Notice: &notice{Title: "Your sign-in has ended", Text: "The house would not renew it: you signed out elsewhere, or too much time has passed."}})
@@ -89,7 +89,7 @@ func (s *site) ask(w http.ResponseWriter, r *http.Request, add *Show) {
 		s.unreachable(w, r, "The house could not be reached", err)
 		return
 	}
-	a, err := s.api.call(r.Context(), token, add)
+	a, err := s.api.call(r.Context(), token.AccessToken, add)
 	switch {
 	case err != nil:
 		s.unreachable(w, r, "The API could not be reached", err)

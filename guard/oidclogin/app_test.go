@@ -74,12 +74,12 @@ func newAppAt(t testing.TB, issuer *testissuer.Issuer, clock *testclock.Clock, t
 		_, _ = io.WriteString(w, "hello "+p.Subject+" at "+r.URL.RequestURI())
 	})))
 	mux.Handle("/token", guard.Optional(a.login)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, err := oidclogin.AccessToken(r.Context())
+		token, err := oidclogin.AccessToken(r.Context(), "")
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusConflict)
 			return
 		}
-		_, _ = io.WriteString(w, token)
+		_, _ = io.WriteString(w, token.AccessToken)
 	})))
 	return a
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
 	"github.com/gatehouse-dev/gatehouse/protocol/oidc"
@@ -27,7 +28,14 @@ func (l *Login) Callback(w http.ResponseWriter, r *http.Request) {
 		l.fail(w, r, failure)
 		return
 	}
-	redirect(w, l.base+l.returnTo(t.ReturnTo)) // absolute: whatever the path is, it stays here
+	address := l.base + l.returnTo(t.ReturnTo) // absolute: whatever the path is, it stays here
+	if l.cookie.SameSite == http.SameSiteStrictMode {
+		// A redirect would still count as the other site's doing, and the page behind
+		// it would not see the cookie. Going on from a page of ours, it does.
+		writePage(w, http.StatusOK, arrivedPage, map[string]string{"Address": address})
+		return
+	}
+	redirect(w, address)
 }
 
 // finish turns the provider's answer into the data of a session. The steps
@@ -58,11 +66,25 @@ func (l *Login) finish(h http.Header, r *http.Request) (transaction, sessionData
 	if err != nil {
 		return t, sessionData{}, exchangeFailed(err)
 	}
-	idToken, err := l.verifyIDToken(r.Context(), tokens, t.Nonce)
+	expected := t.expectation(l.now())
+	idToken, err := l.verifyIDToken(r.Context(), tokens, expected)
+	if errors.Is(err, oidc.ErrAuthTime) {
+		return t, sessionData{}, unmet(err)
+	}
 	if err != nil {
 		return t, sessionData{}, failed(err)
 	}
+	if acr := idToken.Claims().ACR; len(expected.acr) > 0 && !slices.Contains(expected.acr, acr) {
+		return t, sessionData{}, unmet(fmt.Errorf("acr is %.100q", acr))
+	}
 	return t, l.newSessionData(tokens, idToken), nil
+}
+
+// expectation is what an ID token has to show beyond what all have to.
+type expectation struct {
+	nonce  string
+	maxAge *int     // seconds; nil: any
+	acr    []string // one of them; empty: any
 }
 
 // singleValues refuses a parameter that comes twice: two readers could pick
@@ -94,13 +116,13 @@ func checkIssuerParameter(query map[string]string, m *oidc.Metadata) error {
 
 // verifyIDToken checks the ID token that came with tokens. An answer without one
 // signs nobody in, whatever access token is in it.
-func (l *Login) verifyIDToken(ctx context.Context, tokens tokenResponse, nonce string) (*oidc.IDToken, error) {
+func (l *Login) verifyIDToken(ctx context.Context, tokens tokenResponse, expected expectation) (*oidc.IDToken, error) {
 	if tokens.IDToken == "" {
 		return nil, errors.New("the provider sent no ID token")
 	}
 	var unavailable error
 	idToken, err := oidc.VerifyIDToken(tokens.IDToken, oidc.IDTokenRules{
-		Issuer: l.options.Issuer, ClientID: l.options.ClientID, Nonce: nonce, AccessToken: tokens.AccessToken,
+		Issuer: l.options.Issuer, ClientID: l.options.ClientID, Nonce: expected.nonce, MaxAge: expected.maxAge, AccessToken: tokens.AccessToken,
 		Algs: l.options.Algorithms, Now: l.now(), Leeway: max(l.options.Leeway, 0),
 	}, func(kid string, alg jose.Alg) (jose.Key, bool) {
 		key, err := l.provider.Key(ctx, kid, alg)
@@ -115,20 +137,31 @@ func (l *Login) verifyIDToken(ctx context.Context, tokens tokenResponse, nonce s
 
 // begin keeps a new session and ends the one this browser had before.
 func (l *Login) begin(h http.Header, r *http.Request, data sessionData) *Error {
-	rec, err := l.record(data, 0)
+	ctx := r.Context()
+	s := &Session{login: l, data: data}
+	if err := s.describe(); err != nil {
+		return sessionFailed(err)
+	}
+	if l.options.OnSignIn != nil {
+		if err := l.options.OnSignIn(ctx, s); err != nil {
+			l.revoke(ctx, s.data.RefreshToken)
+			return notLetIn(err)
+		}
+	}
+	rec, err := l.record(s.data, 0)
 	if err != nil {
 		return sessionFailed(err)
 	}
-	token, err := l.store.Create(r.Context(), rec)
+	token, err := l.store.Create(ctx, rec)
 	if err != nil {
 		return sessionFailed(err)
 	}
 	if err := l.cookie.Set(h, r, token, rec.Expires.Sub(l.now())); err != nil {
-		return sessionFailed(fmt.Errorf("%w; ask for fewer claims, or keep sessions in a store with memory", err))
+		return sessionFailed(l.tooBig(err, s.data))
 	}
 	if old, err := l.open(r); err == nil {
-		if err := l.store.Delete(r.Context(), l.app, old.token); err != nil {
-			l.log.WarnContext(r.Context(), "guard: earlier session not deleted", "error", err)
+		if err := l.store.Delete(ctx, l.app, old.token); err != nil {
+			l.log.WarnContext(ctx, "guard: earlier session not deleted", "error", err)
 		}
 	}
 	return nil

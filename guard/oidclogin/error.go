@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/guard/internal/provider"
 )
@@ -56,6 +58,29 @@ func unreachable(err error) *Error {
 	return &Error{Code: "provider_unavailable", Status: http.StatusServiceUnavailable, Err: err, Description: "The sign-in service cannot be reached at the moment."}
 }
 
+func unmet(err error) *Error {
+	return &Error{Code: "unmet_authentication_requirements", Status: http.StatusForbidden, Err: err, Description: "The sign-in service did not confirm who you are as firmly as this page needs."}
+}
+
+// notLetIn is the application's own refusal; an *Error says how it looks.
+func notLetIn(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Code: "access_denied", Status: http.StatusForbidden, Err: err, Description: "This account may not use this application."}
+}
+
+// byChoice reports whether an error is an answer the application or the person
+// asked for, and no fault: prompt=none with nobody signed in, or a change of mind.
+func byChoice(code string) bool {
+	switch code {
+	case "login_required", "consent_required", "interaction_required", "account_selection_required", "access_denied", "unmet_authentication_requirements":
+		return true
+	}
+	return false
+}
+
 // failed tells a provider that is down from one that answered wrongly.
 func failed(err error) *Error {
 	if errors.Is(err, provider.ErrUnavailable) {
@@ -66,7 +91,11 @@ func failed(err error) *Error {
 
 // fail answers a failed sign-in: the log gets the cause, the browser the code.
 func (l *Login) fail(w http.ResponseWriter, r *http.Request, e *Error) {
-	l.log.WarnContext(r.Context(), "guard: sign-in failed", "code", e.Code, "issuer", l.options.Issuer, "error", e)
+	level := slog.LevelWarn
+	if byChoice(e.Code) {
+		level = slog.LevelInfo
+	}
+	l.log.Log(r.Context(), level, "guard: sign-in failed", "code", e.Code, "issuer", l.options.Issuer, "error", e)
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	if e.Status == http.StatusServiceUnavailable {
@@ -102,6 +131,10 @@ const pageHead = `<!doctype html>
 var (
 	errorPage = template.Must(template.New("error").Parse(`{{define "title"}}That did not work{{end}}` + pageHead +
 		`<p>{{.Description}}</p><p><a href="{{.Login}}">Try again</a></p><p><small>Code: <code>{{.Code}}</code></small></p></main></body></html>
+`))
+	arrivedPage = template.Must(template.New("arrived").Parse(`{{define "title"}}You are signed in{{end}}` +
+		strings.Replace(pageHead, "<title>", `<meta http-equiv="refresh" content="0;url={{.Address}}"><title>`, 1) +
+		`<p><a href="{{.Address}}">Go on</a></p></main></body></html>
 `))
 	logoutPage = template.Must(template.New("logout").Parse(`{{define "title"}}Sign out?{{end}}` + pageHead +
 		`<p>Another site has sent you here.</p><form method="post" action="{{.Logout}}"><button>Sign out</button></form></main></body></html>

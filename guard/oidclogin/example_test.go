@@ -39,7 +39,7 @@ func ExampleNew() {
 // when it has to be, once, however many requests ask.
 func ExampleAccessToken() {
 	handler := func(w http.ResponseWriter, r *http.Request) {
-		token, err := oidclogin.AccessToken(r.Context())
+		token, err := oidclogin.AccessToken(r.Context(), "")
 		if err != nil {
 			http.Redirect(w, r, "/auth/login?returnTo=/shows", http.StatusSeeOther)
 			return
@@ -49,7 +49,7 @@ func ExampleAccessToken() {
 			http.Error(w, "bad address", http.StatusInternalServerError)
 			return
 		}
-		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Authorization", token.Type+" "+token.AccessToken)
 		// http.DefaultClient.Do(req) …
 	}
 	_ = handler

@@ -3,6 +3,7 @@ package oidclogin
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
@@ -10,7 +11,9 @@ import (
 
 // Login is the handler of GET {Prefix}/login: it sends the browser to the
 // provider. The query parameter returnTo, a path of this application, says where
-// to go afterwards; anything else leads to "/".
+// to go afterwards; anything else leads to "/". max_age (seconds) and acr_values
+// ask for a fresh or a better sign-in (OpenID Connect Core §3.1.2.1); one that
+// falls short is refused at the callback.
 func (l *Login) Login(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		methodNotAllowed(w, http.MethodGet)
@@ -23,6 +26,8 @@ func (l *Login) Login(w http.ResponseWriter, r *http.Request) {
 	}
 	query := r.URL.Query()
 	t := l.newTransaction(l.returnTo(query.Get("returnTo")))
+	t.MaxAge = l.maxAge(query.Get("max_age"))
+	t.ACR = acrValues(query.Get("acr_values"))
 	address, err := l.authorizationURL(metadata.AuthorizationEndpoint, t, query)
 	if err != nil {
 		l.fail(w, r, unreachable(err))
@@ -51,6 +56,12 @@ func (l *Login) authorizationURL(endpoint string, t transaction, forwarded url.V
 	for name, value := range l.options.Parameters {
 		q.Set(name, value)
 	}
+	if t.MaxAge != nil {
+		q.Set("max_age", strconv.Itoa(*t.MaxAge))
+	}
+	if len(t.ACR) > 0 {
+		q.Set("acr_values", strings.Join(t.ACR, " "))
+	}
 	if l.options.Audience != "" {
 		q.Set("audience", l.options.Audience)
 	}
@@ -65,6 +76,28 @@ func (l *Login) authorizationURL(endpoint string, t transaction, forwarded url.V
 	q.Set("code_challenge_method", "S256")
 	u.RawQuery = q.Encode()
 	return u.String(), nil
+}
+
+// maxAge is the shorter of what is configured and what was asked for. Whoever
+// writes a link can only make the person prove themselves sooner.
+func (l *Login) maxAge(asked string) *int {
+	var shortest *int
+	for _, s := range [...]string{l.options.Parameters["max_age"], asked} {
+		if seconds, err := strconv.ParseUint(s, 10, 31); err == nil && (shortest == nil || int(seconds) < *shortest) {
+			n := int(seconds)
+			shortest = &n
+		}
+	}
+	return shortest
+}
+
+// acrValues reads a space-delimited list, and nothing that could not be one.
+func acrValues(asked string) []string {
+	values := strings.Fields(asked)
+	if len(asked) > 1000 || strings.ContainsFunc(asked, func(c rune) bool { return c < ' ' || c > '~' }) {
+		return nil
+	}
+	return values
 }
 
 func methodNotAllowed(w http.ResponseWriter, allowed ...string) {

@@ -16,6 +16,10 @@ import (
 // plain links; when another site led here, or the browser does not say who did,
 // the person is asked first, so that no image and no link elsewhere can sign
 // anybody out.
+//
+// The refresh token is revoked at the provider as well (RFC 7009), as far as that
+// can be reached. The parameter federated, whatever its value, asks the provider to
+// sign the person out of where they came from, too, if it knows how.
 func (l *Login) Logout(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPost:
@@ -29,19 +33,35 @@ func (l *Login) Logout(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if !l.fromHere(r) {
-			writePage(w, http.StatusOK, logoutPage, map[string]string{"Logout": l.options.Prefix + "/logout"})
+			again := l.options.Prefix + "/logout"
+			if isFederated(r) {
+				again += "?federated="
+			}
+			writePage(w, http.StatusOK, logoutPage, map[string]string{"Logout": again})
 			return
 		}
 	default:
 		methodNotAllowed(w, http.MethodGet, http.MethodPost)
 		return
 	}
-	idToken, failure := l.end(w.Header(), r)
+	ended, failure := l.end(w.Header(), r)
 	if failure != nil {
 		l.fail(w, r, failure)
 		return
 	}
-	redirect(w, l.logoutURL(r, idToken))
+	l.revoke(r.Context(), ended.RefreshToken)
+	redirect(w, l.logoutURL(r, ended.IDToken))
+}
+
+// isFederated: the parameter is a flag, in a link or in a form.
+func isFederated(r *http.Request) bool {
+	if r.Method == http.MethodPost {
+		r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
+		if err := r.ParseForm(); err == nil && r.PostForm.Has("federated") {
+			return true
+		}
+	}
+	return r.URL.Query().Has("federated")
 }
 
 // fromHere reports whether a page of this application, or the person's own hand
@@ -57,21 +77,21 @@ func (l *Login) fromHere(r *http.Request) bool {
 	return false
 }
 
-// end ends the session, if there is one, and returns its ID token.
-func (l *Login) end(h http.Header, r *http.Request) (idToken string, failure *Error) {
+// end ends the session, if there is one, and returns what it held.
+func (l *Login) end(h http.Header, r *http.Request) (ended sessionData, failure *Error) {
 	s, err := l.open(r)
 	switch {
 	case err == nil:
-		idToken = s.data.IDToken
+		ended = s.data
 		if err := l.store.Delete(r.Context(), l.app, s.token); err != nil {
 			// Claiming success would leave a session alive that nobody can see.
-			return "", sessionFailed(err)
+			return sessionData{}, sessionFailed(err)
 		}
 	case !errors.Is(err, errNoCookie) && !errors.Is(err, session.ErrNotFound):
-		return "", sessionFailed(err)
+		return sessionData{}, sessionFailed(err)
 	}
 	l.cookie.Clear(h, r)
-	return idToken, nil
+	return ended, nil
 }
 
 // logoutURL is where to go once the session is over here. A provider that cannot
@@ -96,6 +116,9 @@ func (l *Login) logoutURL(r *http.Request, idToken string) string {
 		if idToken != "" {
 			q.Set("id_token_hint", idToken)
 		}
+	}
+	if isFederated(r) {
+		q.Set("federated", "")
 	}
 	u, err := url.Parse(endpoint)
 	if endpoint == "" || err != nil {

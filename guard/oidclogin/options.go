@@ -1,6 +1,7 @@
 package oidclogin
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/guard"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/cookies"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/provider"
@@ -69,10 +71,33 @@ type Options struct {
 	// PostLogoutURL is where the browser goes after signing out; default BaseURL.
 	// The provider must know it as a logout URL.
 	PostLogoutURL string
+	// BackchannelLogout demands the route backchannel-logout, by which the provider
+	// ends sessions here: New refuses a store that cannot find them. Without it the
+	// route is there whenever the store is a session.Index. Where it cannot be, with
+	// an encrypted cookie, Revocations does the same from the other side.
+	BackchannelLogout bool
+	// LooseLogoutTokens accepts logout tokens of providers older than the final
+	// specification: of type JWT or none, and without exp. Nothing then tells them
+	// from other tokens but the event they hold.
+	LooseLogoutTokens bool
+	// Revocations is asked at every request whether the session, or the grant it
+	// came from, was taken back; it then is over here too. nil: not asked.
+	Revocations guard.Revocations
+
+	// MediateTokens adds the route token, from which scripts of this site get the
+	// access token while the refresh token stays out of their reach, and makes the
+	// session cookie SameSite=Strict. For static sites; a page on a server needs
+	// neither.
+	MediateTokens bool
+
 	// AnonymousMe makes the me route answer 204 instead of 401 when nobody is
 	// signed in, for pages that ask at every load.
 	AnonymousMe bool
 
+	// OnSignIn runs when somebody has signed in, before the session is kept: it can
+	// look up their roles (Session.SetRoles) or keep values, or refuse them by
+	// returning an error; an *Error says how that looks.
+	OnSignIn func(ctx context.Context, s *Session) error
 	// OnError writes the response when signing in fails, in place of a small page
 	// with the error's code and a link to try again. The status should be
 	// err.Status.
@@ -171,10 +196,18 @@ func New(o Options) (*Login, error) {
 			}
 		}
 	}
+	_, indexed := l.store.(session.Index)
+	_, l.stateless = l.store.(*session.CookieStore)
+	if o.BackchannelLogout && !indexed {
+		note(errors.New("BackchannelLogout needs a Store that finds sessions by sid and sub (session.MemoryStore, session.SQLStore, redisstore); an encrypted cookie is only in the browser: leave BackchannelLogout out and set Revocations"))
+	}
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("oidclogin: %w", errors.Join(problems...))
 	}
 	l.cookie = cookies.Cookie{Name: cookies.Name(o.CookieName+"_session", l.secure), Secure: l.secure}
+	if o.MediateTokens {
+		l.cookie.SameSite = http.SameSiteStrictMode
+	}
 	l.app = strings.Join([]string{l.cookie.Name, o.Issuer, o.ClientID}, "\n")
 	l.refreshes.now = o.Clock
 	return l, nil

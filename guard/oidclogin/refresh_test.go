@@ -150,8 +150,8 @@ func TestThreat_RP12_TwoProcesses(t *testing.T) {
 		t.Fatal(res, err)
 	}
 	renewed := b.token() // the first process is faster
-	got, err := res.Principal.Credential.(*oidclogin.Session).AccessToken(t.Context())
-	if err != nil || got != renewed {
+	got, err := res.Principal.Credential.(*oidclogin.Session).AccessToken(t.Context(), "")
+	if err != nil || got.AccessToken != renewed {
 		t.Errorf("%v: the slower process did not find the other's token", err)
 	}
 	if !b.signedIn() {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,6 +22,9 @@ import (
 
 // saveTimeout bounds how long a response waits for the store to take a session.
 const saveTimeout = 5 * time.Second
+
+// maxConflicts is how often a change is tried against others' changes.
+const maxConflicts = 5
 
 // errNoCookie: the request carries no session cookie, so there is none to clear.
 var errNoCookie = errors.New("no session cookie")
@@ -43,18 +47,34 @@ type Session struct {
 }
 
 // sessionData is what a session remembers. Names are short: it may have to fit
-// into a cookie.
+// into a cookie. Copies share what Others and Values point to, so these are
+// replaced and never changed.
 type sessionData struct {
-	Issuer       string `json:"iss"`
-	ClientID     string `json:"cid"`
-	IDToken      string `json:"idt"`
-	AccessToken  string `json:"at,omitempty"`
-	RefreshToken string `json:"rt,omitempty"`
-	Scope        string `json:"scp,omitempty"`
-	AccessExpiry int64  `json:"ate,omitempty"` // seconds; 0: not known
-	Renewed      int64  `json:"ren"`           // microseconds: when the tokens were got
-	SignedIn     int64  `json:"si"`            // seconds
-	Seen         int64  `json:"se"`            // seconds
+	Issuer       string            `json:"iss"`
+	ClientID     string            `json:"cid"`
+	IDToken      string            `json:"idt"`
+	AccessToken  string            `json:"at,omitempty"`
+	RefreshToken string            `json:"rt,omitempty"`
+	Scope        string            `json:"scp,omitempty"`
+	Grant        string            `json:"gid,omitempty"`
+	AccessExpiry int64             `json:"ate,omitempty"` // seconds; 0: not known
+	Renewed      int64             `json:"ren"`           // microseconds: when the tokens were got
+	SignedIn     int64             `json:"si"`            // seconds
+	Seen         int64             `json:"se"`            // seconds
+	Others       []otherToken      `json:"ots,omitempty"`
+	Roles        *[]string         `json:"rol,omitempty"` // nil: as the ID token says
+	Values       map[string]string `json:"val,omitempty"`
+}
+
+// otherToken is an access token for another audience, or with other scopes,
+// than the sign-in brought.
+type otherToken struct {
+	Audience    string `json:"aud,omitempty"`
+	Asked       string `json:"ask,omitempty"`
+	Scope       string `json:"scp,omitempty"`
+	AccessToken string `json:"at"`
+	Expiry      int64  `json:"ate,omitempty"` // seconds; 0: not known
+	Renewed     int64  `json:"ren"`           // microseconds
 }
 
 // FromContext returns the session of the request whose context this is, if it
@@ -68,6 +88,65 @@ func FromContext(ctx context.Context) (*Session, bool) {
 	return s, ok
 }
 
+// Principal returns who is signed in.
+func (s *Session) Principal() *guard.Principal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.principal
+}
+
+// Value returns what SetValue has kept under name, empty if nothing.
+func (s *Session) Value(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data.Values[name]
+}
+
+// SetValue keeps a short value of the application's own in the session; the
+// empty value removes it. With an encrypted cookie it has to fit beside the
+// tokens, and has to be set before the header is written. Errors are those of
+// AccessToken.
+func (s *Session) SetValue(ctx context.Context, name, value string) error {
+	return s.change(ctx, func(d *sessionData) {
+		values := maps.Clone(d.Values)
+		if values == nil {
+			values = map[string]string{}
+		}
+		values[name] = value
+		if value == "" {
+			delete(values, name)
+		}
+		d.Values = values
+	})
+}
+
+// SetRoles sets the Roles of the session's principal, in place of those the ID
+// token names: at sign-in, from Options.OnSignIn, or whenever they change; the
+// requests that come after see them. Errors are those of AccessToken.
+func (s *Session) SetRoles(ctx context.Context, roles ...string) error {
+	roles = append([]string{}, roles...)
+	return s.change(ctx, func(d *sessionData) { d.Roles = &roles })
+}
+
+func (s *Session) change(ctx context.Context, change func(*sessionData)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return ErrSignedOut
+	case s.answered && s.login.stateless:
+		return ErrTooLate
+	}
+	err := s.save(ctx, func(d *sessionData) bool { change(d); return true })
+	switch {
+	case errors.Is(err, session.ErrNotFound):
+		return ErrSignedOut
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
 // IDToken returns the ID token of the sign-in, as the provider signed it.
 func (s *Session) IDToken() string {
 	s.mu.Lock()
@@ -76,7 +155,7 @@ func (s *Session) IDToken() string {
 }
 
 // String hides the session's tokens from logs.
-func (s *Session) String() string { return "oidclogin.Session(" + s.principal.Subject + ")" }
+func (s *Session) String() string { return "oidclogin.Session(" + s.Principal().Subject + ")" }
 
 // LogValue hides the session's tokens from logs.
 func (s *Session) LogValue() slog.Value { return slog.StringValue(s.String()) }
@@ -90,26 +169,26 @@ func (l *Login) newSessionData(tokens tokenResponse, idToken *oidc.IDToken) sess
 		Seen:     now.Unix(),
 		Scope:    strings.Join(l.options.Scopes, " "), // RFC 6749 §5.1: as asked for unless the answer says otherwise
 	}
+	d.RefreshToken = tokens.RefreshToken
 	d.take(tokens, now)
 	return d
 }
 
-// take notes newly issued tokens. A provider that does not rotate refresh tokens
-// leaves them out of the answer; the one in hand then stays good.
+// take notes newly issued tokens, the refresh token excepted.
 func (d *sessionData) take(t tokenResponse, now time.Time) {
 	d.AccessToken = t.AccessToken
 	d.AccessExpiry = 0
 	if expiry := t.expiry(now); !expiry.IsZero() {
 		d.AccessExpiry = expiry.Unix()
 	}
-	if t.RefreshToken != "" {
-		d.RefreshToken = t.RefreshToken
-	}
 	if t.IDToken != "" {
 		d.IDToken = t.IDToken
 	}
 	if t.Scope != "" {
 		d.Scope = t.Scope
+	}
+	if grant := claimsOfAccessToken(t.AccessToken).GrantID; grant != "" {
+		d.Grant = grant
 	}
 	d.Renewed = now.UnixMicro()
 }
@@ -143,7 +222,54 @@ type idClaims struct {
 	AMR          []string         `json:"amr"`
 	ACR          string           `json:"acr"`
 	AuthTime     jose.NumericDate `json:"auth_time"`
+	IssuedAt     jose.NumericDate `json:"iat"`
 	Organization string           `json:"org_id"`
+	Roles        json.RawMessage  `json:"roles"` // no standard says what it looks like
+}
+
+// roles are those the application has set, else those of the ID token.
+func (d sessionData) roles(c idClaims) []string {
+	if d.Roles != nil {
+		return *d.Roles
+	}
+	var roles []string
+	if err := jose.Decode(c.Roles, &roles); err != nil {
+		return nil
+	}
+	return roles
+}
+
+// keyID returns the kid of the key that signed the session's ID token.
+func (d sessionData) keyID() string {
+	encoded, _, _ := strings.Cut(d.IDToken, ".")
+	var header struct {
+		KeyID string `json:"kid"`
+	}
+	if raw, err := base64.RawURLEncoding.DecodeString(encoded); err != nil || jose.Decode(raw, &header) != nil {
+		return ""
+	}
+	return header.KeyID
+}
+
+// accessTokenClaims is what little of an access token is looked at here, where it
+// is not addressed to. Nothing is granted because of it: an audience can only have
+// the token thrown away, and the grant only end a session that was taken back.
+type accessTokenClaims struct {
+	Audience jose.Audience `json:"aud"`
+	GrantID  string        `json:"gid"`
+}
+
+// claimsOfAccessToken reads a token that happens to be a JWT; of any other it
+// returns nothing.
+func claimsOfAccessToken(token string) (c accessTokenClaims) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return c
+	}
+	if payload, err := base64.RawURLEncoding.DecodeString(parts[1]); err != nil || jose.Decode(payload, &c) != nil {
+		return accessTokenClaims{}
+	}
+	return c
 }
 
 func (l *Login) record(d sessionData, version int64) (session.Record, error) {
@@ -197,12 +323,21 @@ func (s *Session) load(ctx context.Context) error {
 	if d.Issuer != l.options.Issuer || d.ClientID != l.options.ClientID || !l.now().Before(l.expires(d)) {
 		return session.ErrNotFound
 	}
-	p, err := l.principalOf(d)
-	if err != nil {
+	s.data, s.version = d, rec.Version
+	if err := s.describe(); err != nil {
 		return fmt.Errorf("%w: %w", session.ErrNotFound, err)
 	}
+	return nil
+}
+
+// describe makes the principal that the session's data speaks of.
+func (s *Session) describe() error {
+	p, err := s.login.principalOf(s.data)
+	if err != nil {
+		return err
+	}
 	p.Credential = s
-	s.data, s.version, s.principal = d, rec.Version, p
+	s.principal = p
 	return nil
 }
 
@@ -224,8 +359,12 @@ func (l *Login) principalOf(d sessionData) (*guard.Principal, error) {
 		ACR:          c.ACR,
 		AuthTime:     c.AuthTime.Time(),
 		Scopes:       strings.Fields(d.Scope),
+		Roles:        d.roles(c),
 		Organization: c.Organization,
 		SessionID:    c.SessionID,
+		GrantID:      d.Grant,
+		KeyID:        d.keyID(),
+		IssuedAt:     c.IssuedAt.Time(),
 		Expiry:       l.expires(d),
 		Claims:       payload,
 	}, nil
@@ -258,7 +397,7 @@ func (s *Session) beforeHeader(h http.Header, r *http.Request) {
 		l.cookie.Clear(h, r)
 	case s.saved:
 		if err := l.cookie.Set(h, r, s.token, l.expires(s.data).Sub(l.now())); err != nil {
-			l.log.ErrorContext(r.Context(), "guard: session cookie not renewed", "error", err)
+			l.log.ErrorContext(r.Context(), "guard: session cookie not renewed", "error", l.tooBig(err, s.data))
 		}
 	}
 }
@@ -267,17 +406,16 @@ func (s *Session) beforeHeader(h http.Header, r *http.Request) {
 // faster, change is applied to what that one left; it returns false when there is
 // nothing left to do. The caller holds s.mu.
 func (s *Session) save(ctx context.Context, change func(*sessionData) bool) error {
-	l := s.login
-	for range 5 {
+	for range maxConflicts {
 		changed := s.data
 		if !change(&changed) {
 			return nil
 		}
-		rec, err := l.record(changed, s.version)
-		if err != nil {
-			return err
+		if s.token == "" { // not begun yet
+			s.data = changed
+			return nil
 		}
-		token, err := l.store.Update(ctx, s.token, rec)
+		token, err := s.update(ctx, &changed)
 		switch {
 		case err == nil:
 			s.data, s.token, s.version = changed, token, s.version+1
@@ -296,6 +434,34 @@ func (s *Session) save(ctx context.Context, change func(*sessionData) bool) erro
 	return session.ErrConflict
 }
 
+// update puts d into the store. Tokens for other audiences make room where a
+// cookie cannot hold them all: they can be had again, the refresh token cannot.
+func (s *Session) update(ctx context.Context, d *sessionData) (token string, err error) {
+	l := s.login
+	for {
+		rec, err := l.record(*d, s.version)
+		if err != nil {
+			return "", err
+		}
+		token, err := l.store.Update(ctx, s.token, rec)
+		if !l.stateless || len(d.Others) == 0 || err == nil && len(token) <= cookies.MaxValue {
+			return token, err
+		}
+		l.log.WarnContext(ctx, "guard: the session cookie is full, an access token for another audience was dropped", "audience", d.Others[0].Audience, "error", l.tooBig(err, *d))
+		d.Others = d.Others[1:]
+	}
+}
+
+// tooBig says what fills a cookie that a session did not fit into.
+func (l *Login) tooBig(err error, d sessionData) error {
+	others := 0
+	for _, o := range d.Others {
+		others += len(o.AccessToken)
+	}
+	return fmt.Errorf("%w: ID token %d bytes, access token %d, refresh token %d, %d other access tokens %d; ask for fewer claims, or keep sessions in a store with memory",
+		err, len(d.IDToken), len(d.AccessToken), len(d.RefreshToken), len(d.Others), others)
+}
+
 // reload reads what another request left in the store.
 func (s *Session) reload(ctx context.Context) error {
 	fresh := &Session{login: s.login, token: s.token}
@@ -307,4 +473,26 @@ func (s *Session) reload(ctx context.Context) error {
 	}
 	s.data, s.version = fresh.data, fresh.version
 	return nil
+}
+
+// current is open for whoever asks who is signed in: a session that was taken
+// back is over, in the store as well.
+func (l *Login) current(r *http.Request) (*Session, error) {
+	s, err := l.open(r)
+	if err != nil || l.options.Revocations == nil {
+		return s, err
+	}
+	// What was presented is a cookie, which no issuer would understand.
+	_, err = l.options.Revocations.Check(r.Context(), s.principal, "", 0)
+	var why *guard.Error
+	if errors.As(err, &why) && why.Code == guard.InvalidToken {
+		if err := l.store.Delete(r.Context(), l.app, s.token); err != nil {
+			l.log.WarnContext(r.Context(), "guard: session not deleted", "error", err)
+		}
+		return nil, fmt.Errorf("%w: %w", session.ErrNotFound, why)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }

@@ -67,12 +67,20 @@ func (l *Login) redeemCode(ctx context.Context, m *oidc.Metadata, code string, t
 	})
 }
 
-func (l *Login) redeemRefreshToken(ctx context.Context, refreshToken string) (tokenResponse, error) {
+// redeemRefreshToken asks for the token w; what is not the sign-in's own is said.
+func (l *Login) redeemRefreshToken(ctx context.Context, refreshToken string, w want) (tokenResponse, error) {
 	m, err := l.provider.Metadata(ctx)
 	if err != nil {
 		return tokenResponse{}, err
 	}
-	return l.requestTokens(ctx, m, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}})
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}
+	if w != (want{}) && w.audience != l.options.Audience {
+		form.Set("audience", w.audience)
+	}
+	if w.scope != "" {
+		form.Set("scope", w.scope)
+	}
+	return l.requestTokens(ctx, m, form)
 }
 
 func (l *Login) requestTokens(ctx context.Context, m *oidc.Metadata, form url.Values) (tokenResponse, error) {

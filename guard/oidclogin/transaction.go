@@ -36,6 +36,21 @@ type transaction struct {
 	RedirectURI string `json:"redirect_uri"`
 	ReturnTo    string `json:"return_to"`
 	Started     int64  `json:"started"` // seconds
+	// MaxAge and ACR are what this sign-in has to reach; nil and empty if anything
+	// will do.
+	MaxAge *int     `json:"max_age,omitempty"` // seconds
+	ACR    []string `json:"acr,omitempty"`
+}
+
+// expectation is what the ID token at the end of the flow has to show. The time
+// the person took does not count against them.
+func (t transaction) expectation(now time.Time) expectation {
+	e := expectation{nonce: t.Nonce, acr: t.ACR}
+	if t.MaxAge != nil {
+		allowed := *t.MaxAge + int(max(0, now.Unix()-t.Started))
+		e.maxAge = &allowed
+	}
+	return e
 }
 
 // newTransaction begins a flow. The state starts with a short id that names the

@@ -46,13 +46,16 @@ func (c LogoutTokenClaims) Payload() ([]byte, error) {
 }
 
 // LogoutTokenRules say which logout tokens a relying party accepts. All but
-// Leeway are required.
+// Leeway and Loose are required.
 type LogoutTokenRules struct {
 	Issuer   string
 	ClientID string
 	Algs     []jose.Alg
 	Now      time.Time
 	Leeway   time.Duration
+	// Loose accepts the tokens of providers older than the final specification: of
+	// type JWT or of none, and without exp.
+	Loose bool
 }
 
 // LogoutToken is a logout token that passed [VerifyLogoutToken], its only
@@ -60,14 +63,18 @@ type LogoutTokenRules struct {
 type LogoutToken struct{ claims LogoutTokenClaims }
 
 // Claims returns the token's claims. Whoever acts on them must remember the jti
-// until exp and refuse it a second time.
+// for as long as it would be accepted and refuse it a second time.
 func (t *LogoutToken) Claims() *LogoutTokenClaims { return &t.claims }
 
-// VerifyLogoutToken checks a logout token (Back-Channel Logout §2.6). A typ of
-// JWT is accepted beside logout+jwt, as older providers send it; the events
-// claim and the absence of a nonce tell it from an ID token.
+// VerifyLogoutToken checks a logout token (Back-Channel Logout §2.6). Its type must
+// be logout+jwt, unless rules are loose: then the events claim and the absence of a
+// nonce alone tell it from an ID token.
 func VerifyLogoutToken(token string, rules LogoutTokenRules, keys jose.KeyFunc) (*LogoutToken, error) {
-	verified, err := jose.Verify(token, jose.Expect{Types: []string{TypeLogoutToken, TypeIDToken}, Algs: rules.Algs}, keys)
+	types := []string{TypeLogoutToken}
+	if rules.Loose {
+		types = append(types, TypeIDToken, "")
+	}
+	verified, err := jose.Verify(token, jose.Expect{Types: types, Algs: rules.Algs}, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -134,13 +141,13 @@ func (r LogoutTokenRules) check(c *LogoutTokenClaims) error {
 		return fmt.Errorf("%w: %.200q", oauth.ErrIssuer, c.Issuer)
 	case r.ClientID == "" || !c.Audience.Contains(r.ClientID):
 		return fmt.Errorf("%w: %.200q", oauth.ErrAudience, c.Audience)
-	case c.ID == "" || c.IssuedAt == 0 || c.Expiry == 0:
+	case c.ID == "" || c.IssuedAt == 0 || c.Expiry == 0 && !r.Loose:
 		return fmt.Errorf("%w: jti, iat or exp is missing", ErrNotLogoutToken)
 	case c.Subject == "" && c.SessionID == "":
 		return fmt.Errorf("%w: neither sub nor sid", ErrNotLogoutToken)
 	case r.Now.IsZero():
 		return errors.New("oidc: rules without the time of judgement")
-	case !r.Now.Before(c.Expiry.Time().Add(r.Leeway)), r.Now.After(c.IssuedAt.Time().Add(maxLogoutTokenAge + r.Leeway)):
+	case c.Expiry != 0 && !r.Now.Before(c.Expiry.Time().Add(r.Leeway)), r.Now.After(c.IssuedAt.Time().Add(maxLogoutTokenAge + r.Leeway)):
 		return oauth.ErrExpired
 	case c.IssuedAt.Time().After(r.Now.Add(r.Leeway)):
 		return oauth.ErrNotYetValid

@@ -246,8 +246,8 @@ func TestThreat_JW05_Matrix(t *testing.T) {
 		{"client's access token, auth0", mint("JWT", machine), "auth0"},
 		{"ID token", mint("JWT", id), "id_token id_token_hint"},
 		{"the least ID token", mint("JWT", bareID), "id_token id_token_hint"},
-		{"logout token", mint("logout+jwt", logoutPayload), "logout"},
-		{"logout token of type JWT", mint("JWT", logoutPayload), "logout"},
+		{"logout token", mint("logout+jwt", logoutPayload), "logout loose_logout"},
+		{"logout token of type JWT", mint("JWT", logoutPayload), "loose_logout"},
 		{"client assertion", mint("JWT", assertion), ""},
 		{"DPoP proof", mint("dpop+jwt", proof), ""},
 		{"DPoP proof of type JWT", mint("JWT", proof), ""},
@@ -276,6 +276,10 @@ func TestThreat_JW05_Matrix(t *testing.T) {
 		},
 		"logout": func(token string) error {
 			_, err := oidc.VerifyLogoutToken(token, oidc.LogoutTokenRules{Issuer: issuer, ClientID: clientID, Algs: algs, Now: now}, keys())
+			return err
+		},
+		"loose_logout": func(token string) error {
+			_, err := oidc.VerifyLogoutToken(token, oidc.LogoutTokenRules{Issuer: issuer, ClientID: clientID, Algs: algs, Now: now, Loose: true}, keys())
 			return err
 		},
 	}
@@ -339,6 +343,23 @@ func TestThreat_LO05_LogoutToken(t *testing.T) {
 		}
 		if _, err := oidc.VerifyLogoutToken(mint("logout+jwt", object), rules, keys()); !errors.Is(err, c.want) {
 			t.Errorf("%s %v: %v", c.name, c.value, err)
+		}
+	}
+	// Before the final specification, tokens had no exp. Their age bounds them still.
+	loose := rules
+	loose.Loose = true
+	for _, c := range []struct {
+		age  time.Duration
+		want error
+	}{{0, nil}, {2 * time.Minute, nil}, {3 * time.Minute, oauth.ErrExpired}} {
+		old := good
+		old.IssuedAt, old.Expiry = jose.Date(now.Add(-c.age)), 0
+		payload := strings.Replace(string(must(old.Payload())), `"exp":0,`, "", 1)
+		if _, err := oidc.VerifyLogoutToken(mint("JWT", payload), loose, keys()); !errors.Is(err, c.want) {
+			t.Errorf("%v old, loose: %v", c.age, err)
+		}
+		if _, err := oidc.VerifyLogoutToken(mint("logout+jwt", payload), rules, keys()); !errors.Is(err, oidc.ErrNotLogoutToken) {
+			t.Errorf("no exp, strict: %v", err)
 		}
 	}
 	both := good

@@ -1,0 +1,144 @@
+package oidclogin
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/guard/session"
+	"github.com/gatehouse-dev/gatehouse/protocol/jose"
+	"github.com/gatehouse-dev/gatehouse/protocol/oidc"
+)
+
+const (
+	// maxForm is the longest form read from a request.
+	maxForm = 64 << 10
+	// maxLogoutTokens is how many logout tokens are remembered. They live minutes.
+	maxLogoutTokens = 10_000
+)
+
+// BackchannelLogout is the handler of POST {Prefix}/backchannel-logout, where the
+// provider says that somebody has signed out (OpenID Connect Back-Channel Logout
+// §2.5). A logout token with a sid ends the sessions that came from that sign-in,
+// one without it all sessions of its sub. It answers 200 when they are over,
+// and 400 when the token is not good or could not be acted upon; the provider may
+// then try again. With a store that cannot find sessions it is not there: 404.
+func (l *Login) BackchannelLogout(w http.ResponseWriter, r *http.Request) {
+	index, ok := l.store.(session.Index)
+	switch {
+	case !ok:
+		http.NotFound(w, r)
+		return
+	case r.Method != http.MethodPost:
+		methodNotAllowed(w, http.MethodPost)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	token, err := logoutTokenOf(w, r)
+	if err == nil {
+		err = l.backchannelLogout(r.Context(), index, token)
+	}
+	if err != nil {
+		l.log.WarnContext(r.Context(), "guard: back-channel logout refused", "issuer", l.options.Issuer, "error", err)
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_request", "error_description": "The logout token was not accepted."})
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+func logoutTokenOf(w http.ResponseWriter, r *http.Request) (string, error) {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+		return "", errors.New("not a form")
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return "", err
+	}
+	if tokens := r.PostForm["logout_token"]; len(tokens) == 1 {
+		return tokens[0], nil
+	}
+	return "", errors.New("the form must hold one logout_token")
+}
+
+func (l *Login) backchannelLogout(ctx context.Context, index session.Index, token string) error {
+	now := l.now()
+	var unavailable error
+	verified, err := oidc.VerifyLogoutToken(token, oidc.LogoutTokenRules{
+		Issuer: l.options.Issuer, ClientID: l.options.ClientID, Algs: l.options.Algorithms,
+		Now: now, Leeway: max(l.options.Leeway, 0), Loose: l.options.LooseLogoutTokens,
+	}, func(kid string, alg jose.Alg) (jose.Key, bool) {
+		key, err := l.provider.Key(ctx, kid, alg)
+		unavailable = err
+		return key, err == nil
+	})
+	if err != nil {
+		return errors.Join(err, unavailable)
+	}
+	c := verified.Claims()
+	if !l.loggedOut.first(c.ID, now) {
+		return errors.New("a logout token that came before")
+	}
+	// A sid names one sign-in; a token that has one means that one alone (§2.7).
+	if c.SessionID != "" {
+		_, err = index.DeleteSession(ctx, l.app, c.SessionID)
+	} else {
+		_, err = index.DeleteSubject(ctx, l.app, c.Subject, "")
+	}
+	if err != nil {
+		l.loggedOut.forget(c.ID) // the provider may try again
+	}
+	return err
+}
+
+// logoutTokens remembers the jti of logout tokens for longer than any is accepted,
+// so that one cannot be used twice: a token that names a person would end what
+// they began since. It is this process's own; elsewhere a copy works for as long
+// as the token lives, a few minutes, and does no worse than sign somebody out.
+type logoutTokens struct {
+	mu   sync.Mutex
+	seen map[string]time.Time
+}
+
+// first reports whether id was not seen before, and remembers it.
+func (t *logoutTokens) first(id string, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, seen := t.seen[id]; seen {
+		return false
+	}
+	if t.seen == nil {
+		t.seen = map[string]time.Time{}
+	}
+	if len(t.seen) >= maxLogoutTokens {
+		t.sweep(now)
+	}
+	t.seen[id] = now
+	return true
+}
+
+func (t *logoutTokens) forget(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.seen, id)
+}
+
+// sweep makes room: for what is too old to be accepted again, else by starting
+// afresh, because ending sessions matters more than ending them once.
+func (t *logoutTokens) sweep(now time.Time) {
+	oldest := now.Add(-rememberLogout)
+	for id, at := range t.seen {
+		if at.Before(oldest) {
+			delete(t.seen, id)
+		}
+	}
+	if len(t.seen) >= maxLogoutTokens {
+		clear(t.seen)
+	}
+}
+
+// rememberLogout is longer than a logout token is accepted, with any leeway that
+// makes sense.
+const rememberLogout = time.Hour
