@@ -51,7 +51,7 @@ var floors = []floor{
 	{"internal/core/people", groundOfCore, "who people are does not depend on how they sign in"},
 	{"internal/core/signin", with(groundOfCore, "internal/core/people"), "one way: signing in knows people"},
 	{"internal/core/browser", with(groundOfCore, "internal/core/signin"), "what a browser is handed includes the session's cookie"},
-	{"internal/core/access", with(groundOfCore, "internal/core/apps"), "permissions belong to APIs"},
+	{"internal/core/access", with(groundOfCore, "internal/core/apps", "internal/core/people"), "permissions belong to APIs, and API keys to people and clients; neither knows what they may do"},
 	{"internal/core/grants", with(groundOfCore, "internal/core/signin", "internal/core/people", "internal/core/apps", "internal/core/access", "internal/core/keys"), "a grant brings a person, a client and permissions together; none of them knows grants"},
 	{"internal/core/admin", with(groundOfCore, "internal/core/people", "internal/core/apps", "internal/core/access", "internal/core/grants"), "verbs of administrators end what stands on what they delete; nothing in core needs an administrator"},
 
@@ -103,7 +103,7 @@ func TestImportsGoDownOnly(t *testing.T) {
 // Toolkits for tests must not slip into the product.
 func TestTestHelpersStayInTests(t *testing.T) {
 	m := load(t)
-	helpers := []string{"internal/base/db/dbtest", "internal/base/db/sqlcheck", "internal/tree", "gatehousetest", "internal/server/servertest", "guard/guardtest", "guard/internal/testissuer", "guard/internal/testredis", "guard/session/sessiontest"}
+	helpers := []string{"internal/base/db/dbtest", "internal/base/db/sqlcheck", "internal/tree", "gatehousetest", "internal/server/servertest", "guard/guardtest", "guard/internal/testissuer", "guard/internal/testredis", "guard/internal/limittest", "guard/session/sessiontest"}
 	for _, f := range m.Files {
 		if f.Test || tree.Within(f.Dir, helpers...) || tree.Within(f.Dir, "internal/mutants", "internal/bench") {
 			continue

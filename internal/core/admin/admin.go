@@ -24,13 +24,15 @@ import (
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
-// Admin is the verbs. All fields are required. It is safe for concurrent use.
+// Admin is the verbs. All fields but APIKeys are required. It is safe for concurrent use.
 type Admin struct {
 	Clock  clock.Clock
 	Apps   *apps.Apps
 	Access *access.Access
 	Grants *grants.Grants
 	People *people.People
+	// APIKeys may be nil where there are none.
+	APIKeys *access.APIKeys
 }
 
 // CreateClient validates and stores a new client.
@@ -57,6 +59,9 @@ func (a *Admin) UpdateClient(ctx context.Context, tn *tenant.Tenant, clientID st
 		}
 		if c.Disabled && !wasDisabled {
 			if err := a.Grants.EndClient(tx, clientID, "client_disabled"); err != nil {
+				return err
+			}
+			if err := a.APIKeys.EndOfClient(tx, clientID, "client_disabled"); err != nil {
 				return err
 			}
 		}
@@ -98,6 +103,9 @@ func (a *Admin) RotateSecret(ctx context.Context, tn *tenant.Tenant, clientID st
 func (a *Admin) DeleteClient(ctx context.Context, tn *tenant.Tenant, clientID string, by audit.Origin) error {
 	return tn.DB.Write(ctx, func(tx *db.Tx) error {
 		if err := a.Grants.EndClient(tx, clientID, "client_deleted"); err != nil {
+			return err
+		}
+		if err := a.APIKeys.EndOfClient(tx, clientID, "client_deleted"); err != nil {
 			return err
 		}
 		if err := a.Apps.DeleteClient(tx, clientID); err != nil {
@@ -200,6 +208,9 @@ func (a *Admin) DeleteAPI(ctx context.Context, tn *tenant.Tenant, identifier str
 			return err
 		}
 		if err := a.Access.WithdrawAPI(tx, api.Identifier); err != nil {
+			return err
+		}
+		if err := a.APIKeys.EndOfAPI(tx, api.Identifier, "api_deleted"); err != nil {
 			return err
 		}
 		return a.note(tx, audit.APIDeleted, by, about{detail: map[string]any{"id": api.ID, "identifier": api.Identifier}})

@@ -66,3 +66,12 @@ const (
 	SigningKeyRetired    Type = "signing_key.retired"
 	MasterKeyRotated     Type = "master_key.rotated"
 )
+
+// What happens to API keys.
+const (
+	APIKeyIssued  Type = "api_key.issued"
+	APIKeyUpdated Type = "api_key.updated"
+	APIKeyRotated Type = "api_key.rotated"
+	APIKeyRevoked Type = "api_key.revoked"
+	APIKeyLeaked  Type = "api_key.leaked"
+)

@@ -32,6 +32,7 @@ type Ending struct {
 	Sessions bool // every session of the user
 	Grants   bool // everything the user granted, on devices too
 	Mailed   bool // codes and links that were mailed to the user and not used
+	APIKeys  bool // the user's API keys, and the access tokens they were exchanged for
 }
 
 // Endings answers, for each cause, what it will end. It is the whole of the rule: every way to
@@ -42,8 +43,10 @@ func Endings(c Cause) Ending {
 		return Ending{Session: true}
 	case SignedOutEverywhere:
 		return Ending{Session: true, Sessions: true, Grants: true}
-	default: // what is not known to need less ends everything
+	case PasswordChanged: // keys were never got by the password
 		return Ending{Session: true, Sessions: true, Grants: true, Mailed: true}
+	default: // what is not known to need less ends everything
+		return Ending{Session: true, Sessions: true, Grants: true, Mailed: true, APIKeys: true}
 	}
 }
 
@@ -69,6 +72,11 @@ func (s *SignIn) end(tx *db.Tx, userID, sid string, cause Cause) error {
 	}
 	if what.Grants {
 		if err := s.grants.EndUser(tx, userID, string(cause)); err != nil {
+			return err
+		}
+	}
+	if what.APIKeys {
+		if err := s.keysOf.EndOfUser(tx, userID, string(cause)); err != nil {
 			return err
 		}
 	}
@@ -218,6 +226,9 @@ func (s *SignIn) Delete(ctx context.Context, tn *tenant.Tenant, userID string, b
 			return err
 		}
 		if err := s.grants.ForgetUser(tx, userID); err != nil {
+			return err
+		}
+		if err := s.keysOf.ForgetUser(tx, userID); err != nil {
 			return err
 		}
 		if err := s.access.WithdrawAll(tx, userID); err != nil {

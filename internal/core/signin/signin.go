@@ -45,7 +45,15 @@ type Access interface {
 	WithdrawAll(tx *db.Tx, userID string) error
 }
 
-// Options are what the subject stands on. All fields but Limits are required.
+// APIKeys ends the API keys of users.
+type APIKeys interface {
+	// EndOfUser ends every key of a user.
+	EndOfUser(tx *db.Tx, userID, because string) error
+	// ForgetUser deletes the ended keys of a user who is to be deleted.
+	ForgetUser(tx *db.Tx, userID string) error
+}
+
+// Options are what the subject stands on. All fields but APIKeys and Limits are required.
 type Options struct {
 	Clock  clock.Clock
 	Keys   *seal.Keyring
@@ -53,7 +61,9 @@ type Options struct {
 	Mail   *mail.Outbox
 	Grants Grants
 	Access Access
-	Limits Limits // DefaultLimits when zero
+	// APIKeys is nil where nobody has any.
+	APIKeys APIKeys
+	Limits  Limits // DefaultLimits when zero
 }
 
 // SignIn is the subject's verbs. It is safe for concurrent use.
@@ -64,6 +74,7 @@ type SignIn struct {
 	mail   *mail.Outbox
 	grants Grants
 	access Access
+	keysOf APIKeys
 	limits Limits
 }
 
@@ -72,8 +83,19 @@ func New(o Options) *SignIn {
 	if o.Limits == (Limits{}) {
 		o.Limits = DefaultLimits()
 	}
-	return &SignIn{clock: o.Clock, keys: o.Keys, people: o.People, mail: o.Mail, grants: o.Grants, access: o.Access, limits: o.Limits}
+	if o.APIKeys == nil {
+		o.APIKeys = noAPIKeys{}
+	}
+	return &SignIn{
+		clock: o.Clock, keys: o.Keys, people: o.People, mail: o.Mail, grants: o.Grants, access: o.Access, keysOf: o.APIKeys, limits: o.Limits,
+	}
 }
+
+// noAPIKeys is for a house where there are none.
+type noAPIKeys struct{}
+
+func (noAPIKeys) EndOfUser(*db.Tx, string, string) error { return nil }
+func (noAPIKeys) ForgetUser(*db.Tx, string) error        { return nil }
 
 // From is the browser and the network that a verb is asked for from.
 type From struct {
