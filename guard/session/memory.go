@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/gatehouse-dev/gatehouse/guard/internal/opaque"
 )
 
 // MemoryStore keeps sessions in this process: gone with it, unknown to others.
@@ -16,16 +17,15 @@ type MemoryStore struct {
 	now func() time.Time
 
 	mu        sync.Mutex
-	sessions  map[tokenID]held
-	bySubject map[owner]map[tokenID]struct{}
-	bySID     map[owner]map[tokenID]struct{}
+	sessions  map[opaque.ID]held
+	bySubject map[owner]map[opaque.ID]struct{}
+	bySID     map[owner]map[opaque.ID]struct{}
 	locks     map[string]*lock
 	uses      uint64 // counts writes, so that the later can be told from the earlier
 	sweepAt   int    // number of sessions at which to look for expired ones
 }
 
 type (
-	tokenID [sha256.Size]byte
 	// owner is a key of an index: a person, or a provider's session.
 	owner struct{ app, name string }
 	held  struct {
@@ -42,9 +42,9 @@ func NewMemoryStore() *MemoryStore { return NewMemoryStoreClock(time.Now) }
 func NewMemoryStoreClock(now func() time.Time) *MemoryStore {
 	return &MemoryStore{
 		now:       now,
-		sessions:  map[tokenID]held{},
-		bySubject: map[owner]map[tokenID]struct{}{},
-		bySID:     map[owner]map[tokenID]struct{}{},
+		sessions:  map[opaque.ID]held{},
+		bySubject: map[owner]map[opaque.ID]struct{}{},
+		bySID:     map[owner]map[opaque.ID]struct{}{},
 		locks:     map[string]*lock{},
 		sweepAt:   1024,
 	}
@@ -52,12 +52,12 @@ func NewMemoryStoreClock(now func() time.Time) *MemoryStore {
 
 // Create implements Store.
 func (s *MemoryStore) Create(_ context.Context, rec Record) (string, error) {
-	token := newToken()
+	token := opaque.Name()
 	rec.Version = 1
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sweep()
-	s.put(tokenHash(rec.App, token), rec)
+	s.put(opaque.Of(rec.App, token), rec)
 	return token, nil
 }
 
@@ -65,7 +65,7 @@ func (s *MemoryStore) Create(_ context.Context, rec Record) (string, error) {
 func (s *MemoryStore) Find(_ context.Context, app, token string) (Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h, err := s.find(tokenHash(app, token))
+	h, err := s.find(opaque.Of(app, token))
 	h.Data = bytes.Clone(h.Data)
 	return h.Record, err
 }
@@ -74,7 +74,7 @@ func (s *MemoryStore) Find(_ context.Context, app, token string) (Record, error)
 func (s *MemoryStore) Update(_ context.Context, token string, rec Record) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := tokenHash(rec.App, token)
+	id := opaque.Of(rec.App, token)
 	h, err := s.find(id)
 	if err != nil {
 		return "", err
@@ -92,7 +92,7 @@ func (s *MemoryStore) Update(_ context.Context, token string, rec Record) (strin
 func (s *MemoryStore) Delete(_ context.Context, app, token string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.drop(tokenHash(app, token))
+	s.drop(opaque.Of(app, token))
 	return nil
 }
 
@@ -122,13 +122,13 @@ func (s *MemoryStore) List(_ context.Context, app, subject string) ([]Entry, err
 // DeleteEntry implements Index.
 func (s *MemoryStore) DeleteEntry(_ context.Context, app, subject, id string) error {
 	raw, err := hex.DecodeString(id)
-	if err != nil || len(raw) != sha256.Size {
+	if err != nil || len(raw) != len(opaque.ID{}) {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, theirs := s.bySubject[owner{app, subject}][tokenID(raw)]; theirs {
-		s.drop(tokenID(raw))
+	if _, theirs := s.bySubject[owner{app, subject}][opaque.ID(raw)]; theirs {
+		s.drop(opaque.ID(raw))
 	}
 	return nil
 }
@@ -137,14 +137,14 @@ func (s *MemoryStore) DeleteEntry(_ context.Context, app, subject, id string) er
 func (s *MemoryStore) DeleteSubject(_ context.Context, app, subject, except string) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.dropAll(s.bySubject[owner{app, subject}], tokenHash(app, except)), nil
+	return s.dropAll(s.bySubject[owner{app, subject}], opaque.Of(app, except)), nil
 }
 
 // DeleteSession implements Index.
 func (s *MemoryStore) DeleteSession(_ context.Context, app, sessionID string) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.dropAll(s.bySID[owner{app, sessionID}], tokenID{}), nil
+	return s.dropAll(s.bySID[owner{app, sessionID}], opaque.ID{}), nil
 }
 
 // TryLock implements Locker, for the goroutines of this process.
@@ -168,7 +168,7 @@ func (s *MemoryStore) TryLock(_ context.Context, key string, ttl time.Duration) 
 }
 
 // find and what follows expect that the caller holds s.mu.
-func (s *MemoryStore) find(id tokenID) (held, error) {
+func (s *MemoryStore) find(id opaque.ID) (held, error) {
 	h, ok := s.sessions[id]
 	if !ok || !s.now().Before(h.Expires) {
 		return held{}, ErrNotFound
@@ -176,7 +176,7 @@ func (s *MemoryStore) find(id tokenID) (held, error) {
 	return h, nil
 }
 
-func (s *MemoryStore) put(id tokenID, rec Record) {
+func (s *MemoryStore) put(id opaque.ID, rec Record) {
 	s.uses++
 	rec.Data = bytes.Clone(rec.Data)
 	s.sessions[id] = held{rec, s.uses}
@@ -184,14 +184,14 @@ func (s *MemoryStore) put(id tokenID, rec Record) {
 	note(s.bySID, owner{rec.App, rec.SessionID}, id)
 }
 
-func (s *MemoryStore) drop(id tokenID) {
+func (s *MemoryStore) drop(id opaque.ID) {
 	h := s.sessions[id]
 	delete(s.sessions, id)
 	strike(s.bySubject, owner{h.App, h.Subject}, id)
 	strike(s.bySID, owner{h.App, h.SessionID}, id)
 }
 
-func (s *MemoryStore) dropAll(ids map[tokenID]struct{}, except tokenID) (ended int) {
+func (s *MemoryStore) dropAll(ids map[opaque.ID]struct{}, except opaque.ID) (ended int) {
 	for id := range ids {
 		if id == except {
 			continue
@@ -205,17 +205,17 @@ func (s *MemoryStore) dropAll(ids map[tokenID]struct{}, except tokenID) (ended i
 }
 
 // note leaves out the nameless: a session of nobody is in nobody's list.
-func note(index map[owner]map[tokenID]struct{}, whose owner, id tokenID) {
+func note(index map[owner]map[opaque.ID]struct{}, whose owner, id opaque.ID) {
 	if whose.name == "" {
 		return
 	}
 	if index[whose] == nil {
-		index[whose] = map[tokenID]struct{}{}
+		index[whose] = map[opaque.ID]struct{}{}
 	}
 	index[whose][id] = struct{}{}
 }
 
-func strike(index map[owner]map[tokenID]struct{}, whose owner, id tokenID) {
+func strike(index map[owner]map[opaque.ID]struct{}, whose owner, id opaque.ID) {
 	delete(index[whose], id)
 	if len(index[whose]) == 0 {
 		delete(index, whose)

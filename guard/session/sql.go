@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard/internal/keyring"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/opaque"
 )
 
 // SQLStore keeps sessions in the application's own database, SQLite or
@@ -80,7 +81,7 @@ func SQLSchema() []string {
 // Create implements Store. It also removes a few expired rows, so that the
 // table stays small without a background job.
 func (s *SQLStore) Create(ctx context.Context, rec Record) (string, error) {
-	token := newToken()
+	token := opaque.Name()
 	id := rowID(rec.App, token)
 	_, err := s.db.ExecContext(ctx,
 		`INSERT INTO guard_sessions (id, app, subject, sid, data, expires_at, used_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, 1)`,
@@ -223,7 +224,7 @@ func (s *SQLStore) delete(ctx context.Context, query string, args ...any) (ended
 
 // TryLock implements Locker: one conditional statement, one winner.
 func (s *SQLStore) TryLock(ctx context.Context, key string, ttl time.Duration) (func(context.Context) error, bool, error) {
-	id, holder, now := rowID("lock", key), newToken(), s.now()
+	id, holder, now := rowID("lock", key), opaque.Name(), s.now()
 	res, err := s.db.ExecContext(ctx,
 		`INSERT INTO guard_locks (id, holder, expires_at) VALUES ($1, $2, $3)
 		 ON CONFLICT (id) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at WHERE guard_locks.expires_at <= $4`,
@@ -265,7 +266,7 @@ func (s *SQLStore) DeleteExpired(ctx context.Context, limit int) (int64, error) 
 }
 
 func rowID(app, token string) string {
-	id := tokenHash(app, token)
+	id := opaque.Of(app, token)
 	return hex.EncodeToString(id[:])
 }
 

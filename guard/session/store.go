@@ -14,8 +14,6 @@ package session
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"time"
 )
@@ -101,17 +99,4 @@ type Locker interface {
 	// got it. unlock gives it back; when ttl passed meanwhile it leaves the lock
 	// of the next holder alone. The error means that the store could not tell.
 	TryLock(ctx context.Context, key string, ttl time.Duration) (unlock func(context.Context) error, ok bool, err error)
-}
-
-// newToken returns 256 random bits for a cookie.
-func newToken() string { return rand.Text() + rand.Text() }
-
-// tokenHash is how a store with memory knows a token: whoever reads the store
-// learns no token, and one application's token names nothing for another.
-func tokenHash(app, token string) tokenID {
-	h := sha256.New()
-	h.Write([]byte(app))
-	h.Write([]byte{0})
-	h.Write([]byte(token))
-	return tokenID(h.Sum(nil))
 }
