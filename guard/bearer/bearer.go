@@ -2,105 +2,32 @@ package bearer
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
-	"github.com/gatehouse-dev/gatehouse/guard/internal/provider"
-	"github.com/gatehouse-dev/gatehouse/protocol/jose"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
 // Method is the Principal.Method of this scheme.
 const Method = "bearer"
 
-// Options says which tokens are accepted. Issuer and Audience are required: a
-// check without them would accept tokens meant for others.
-type Options struct {
-	// Issuer is who signs the tokens, exactly as its metadata spells it: a slash
-	// at the end matters.
-	Issuer string
-	// Audience is this API. A token must name it in aud.
-	Audience string
-	// Dialect is the form of the tokens: oauth.DialectRFC9068, the default, or
-	// oauth.DialectAuth0. Only the first marks a token as an access token by its
-	// type; see package oauth for what the second is told apart by.
-	Dialect oauth.Dialect
-	// Algorithms are the signature algorithms accepted; default every asymmetric
-	// one of package jose. Within them the issuer's key decides, never the token.
-	Algorithms []jose.Alg
-	// Realm is named in challenges, if set.
-	Realm string
-	// Leeway allows for clocks that differ; default oauth.DefaultLeeway. Negative
-	// means none.
-	Leeway time.Duration
-	// HTTPClient fetches metadata and keys; default one with a timeout of 10
-	// seconds. Redirects are never followed.
-	HTTPClient *http.Client
-	// Clock tells the time; default time.Now.
-	Clock func() time.Time
-	// Logger hears of keys that cannot be fetched; default slog.Default().
-	Logger *slog.Logger
-	// InsecureAllowHTTP permits an http issuer off loopback. Whoever is on the
-	// path can then hand you keys of their own and sign any token.
-	InsecureAllowHTTP bool
-}
-
-// Scheme checks bearer tokens. It is safe for concurrent use.
+// Scheme checks access tokens. It is safe for concurrent use.
 type Scheme struct {
-	rules    oauth.AccessTokenRules // all but the time
-	realm    string
-	now      func() time.Time
-	provider *provider.Provider
-}
-
-// New checks the options, all of them, and returns a Scheme. It does not call
-// the issuer.
-func New(o Options) (*Scheme, error) {
-	if o.Clock == nil {
-		o.Clock = time.Now
-	}
-	var problems []error
-	p, err := provider.New(provider.Options{
-		Issuer: o.Issuer, HTTPClient: o.HTTPClient, Clock: o.Clock, Logger: o.Logger, InsecureAllowHTTP: o.InsecureAllowHTTP,
-	})
-	problems = append(problems, err)
-	if o.Audience == "" {
-		problems = append(problems, errors.New("Audience is missing"))
-	}
-	switch o.Dialect {
-	case "":
-		o.Dialect = oauth.DialectRFC9068
-	case oauth.DialectRFC9068, oauth.DialectAuth0:
-	default:
-		problems = append(problems, fmt.Errorf("Dialect %q is not one of package oauth", o.Dialect))
-	}
-	if len(o.Algorithms) == 0 {
-		o.Algorithms = []jose.Alg{jose.ES256, jose.RS256, jose.EdDSA, jose.PS256}
-	}
-	for _, alg := range o.Algorithms {
-		if !alg.Asymmetric() {
-			problems = append(problems, fmt.Errorf("Algorithms: %q is not an asymmetric algorithm", alg))
-		}
-	}
-	if o.Leeway == 0 {
-		o.Leeway = oauth.DefaultLeeway
-	}
-	if err := errors.Join(problems...); err != nil {
-		return nil, fmt.Errorf("bearer: %w", err)
-	}
-	return &Scheme{
-		rules: oauth.AccessTokenRules{
-			Issuer: o.Issuer, Audience: []string{o.Audience}, Dialect: o.Dialect, Algs: o.Algorithms, Leeway: max(o.Leeway, 0),
-		},
-		realm:    o.Realm,
-		now:      o.Clock,
-		provider: p,
-	}, nil
+	issuers     []*issuer
+	opaque      *issuer // who is asked about tokens that are not JWTs, nil if nobody
+	memory      *memory // nil for none
+	dpop        *dpop   // nil if such tokens are not taken
+	certificate func(*http.Request) *x509.Certificate
+	revocations guard.Revocations
+	metadata    []byte
+	metadataURL string
+	realm       string
+	now         func() time.Time
 }
 
 // Authenticate implements guard.Authenticator. Nothing is seen for this scheme
@@ -116,105 +43,153 @@ func (s *Scheme) Authenticate(r *http.Request) (guard.Result, error) {
 	if form != nil {
 		return guard.Result{}, &guard.Error{Code: guard.InvalidRequest, Description: "Access tokens must not be sent in a form"}
 	}
-	token, err := oauth.BearerToken(r.Header, query, nil, oauth.BearerOptions{})
+	presented, err := oauth.AccessTokenOf(r.Header, query, nil, oauth.BearerOptions{DPoP: s.dpop != nil})
 	switch {
 	case errors.Is(err, oauth.ErrNoToken):
 		return guard.Result{}, nil
 	case err != nil:
 		return guard.Result{}, refusal(err)
 	}
-	p, err := s.Verify(r.Context(), token)
-	if err != nil {
-		return guard.Result{}, err
-	}
-	return guard.Result{Principal: p}, nil
+	return s.establish(r.Context(), r, presented)
 }
 
 // Verify checks a token that came by other means than an HTTP header: in a
 // message, or in the first frame of a websocket. The error is a *guard.Error
-// with the code guard.InvalidToken, or guard.Unavailable when the issuer's keys
-// cannot be had.
+// with the code guard.InvalidToken, or guard.Unavailable when the issuer cannot
+// be reached. A token that is bound to a key is refused: there is no request to
+// prove its possession with.
 func (s *Scheme) Verify(ctx context.Context, token string) (*guard.Principal, error) {
-	rules := s.rules
-	rules.Now = s.now()
-	var unavailable error
-	verified, err := oauth.VerifyAccessToken(token, rules, func(kid string, alg jose.Alg) (jose.Key, bool) {
-		key, err := s.provider.Key(ctx, kid, alg)
-		if err != nil && !errors.Is(err, provider.ErrUnknownKey) {
-			unavailable = err
-		}
-		return key, err == nil
-	})
-	switch {
-	case unavailable != nil:
-		return nil, &guard.Error{
-			Code: guard.Unavailable, Description: "The keys to check the access token cannot be fetched at the moment",
-			RetryAfter: 5 * time.Second, Err: unavailable,
-		}
-	case err != nil:
-		return nil, refusal(err)
-	}
-	return principal(verified), nil
+	found, err := s.establish(ctx, nil, oauth.PresentedToken{Token: token})
+	return found.Principal, err
 }
 
-// refusal tells a token that has expired, where a refresh helps, from one that
-// is bad for another reason, about which the client learns nothing.
+// establish is the one way from a token to a principal: the token is good, its
+// sender may use it, and it was not taken back. r is nil where there is no
+// request.
+func (s *Scheme) establish(ctx context.Context, r *http.Request, presented oauth.PresentedToken) (guard.Result, error) {
+	now := s.now()
+	t, err := s.check(ctx, now, presented.Token)
+	if err != nil {
+		return guard.Result{}, refusal(err)
+	}
+	hook, err := s.confirm(r, now, presented, t)
+	if err != nil {
+		return guard.Result{BeforeHeader: hook}, refusal(err)
+	}
+	if s.revocations != nil {
+		cleared, err := s.revocations.Check(ctx, t.principal, presented.Token, t.cleared.Load())
+		if err != nil {
+			return guard.Result{}, revoked(err)
+		}
+		t.cleared.Store(cleared)
+	}
+	return guard.Result{Principal: t.principal, BeforeHeader: hook}, nil
+}
+
+// confirm demands the proof that a bound token asks for (RFC 9449 §7, RFC 8705
+// §3). What is bound must be shown as bound, and what is not must not.
+func (s *Scheme) confirm(r *http.Request, now time.Time, presented oauth.PresentedToken, t *token) (hook func(http.Header), err error) {
+	switch key := t.principal.Confirmation; {
+	case key.JKT != "" && !presented.DPoP:
+		return nil, notProven("The access token is bound to a key and must come by the scheme DPoP, with a proof", nil)
+	case key.JKT != "":
+		return s.dpop.confirm(r, now, presented.Token, key.JKT)
+	case presented.DPoP:
+		return nil, notProven("The access token is not bound to a key and must not come by the scheme DPoP", nil)
+	case key.X5T != "":
+		return nil, s.confirmCertificate(r, key.X5T)
+	}
+	return nil, nil
+}
+
+func notProven(description string, cause error) *guard.Error {
+	return &guard.Error{Code: guard.InvalidToken, Description: description, Err: cause}
+}
+
+// refusal puts a refused token into words. It tells a token that has expired,
+// where a refresh helps, from one that is bad for another reason, about which
+// the client learns nothing.
 func refusal(err error) *guard.Error {
-	var e *oauth.Error
+	var (
+		done *guard.Error
+		e    *oauth.Error
+	)
 	switch {
+	case errors.As(err, &done):
+		return done
 	case errors.Is(err, oauth.ErrExpired):
 		return &guard.Error{Code: guard.InvalidToken, Description: "The access token expired", Err: err}
+	case errors.As(err, &e) && (e.Code == oauth.InvalidDPoPProof || e.Code == oauth.UseDPoPNonce):
+		return &guard.Error{Code: guard.InvalidToken, Description: strings.TrimSuffix(e.Description, "."), Err: err}
 	case errors.As(err, &e) && e.Code == oauth.InvalidRequest:
 		return &guard.Error{Code: guard.InvalidRequest, Description: strings.TrimSuffix(e.Description, "."), Err: err}
 	}
 	return &guard.Error{Code: guard.InvalidToken, Description: "The access token is invalid", Err: err}
 }
 
-func principal(t *oauth.AccessToken) *guard.Principal {
-	c := t.Claims()
-	p := &guard.Principal{
-		Kind:         guard.User,
-		Subject:      c.Subject,
-		Issuer:       c.Issuer,
-		ClientID:     c.Client(),
-		Method:       Method,
-		AMR:          c.AMR,
-		ACR:          c.ACR,
-		AuthTime:     c.AuthTime.Time(),
-		Permissions:  c.Permissions,
-		Organization: c.OrganizationID,
-		SessionID:    c.SessionID,
-		GrantID:      c.GrantID,
-		TokenID:      c.ID,
-		Expiry:       c.Expiry.Time(),
-		Claims:       t.Payload(),
+// unavailable refuses a token that cannot be judged at the moment.
+func unavailable(description string, cause error) *guard.Error {
+	return &guard.Error{Code: guard.Unavailable, Description: description, RetryAfter: 5 * time.Second, Err: cause}
+}
+
+// revoked passes on what Revocations said, in this scheme's words.
+func revoked(err error) error {
+	var e *guard.Error
+	if errors.As(err, &e) && e.Code == guard.InvalidToken {
+		return &guard.Error{Code: guard.InvalidToken, Description: "The access token was revoked", Err: err}
 	}
-	// Providers that do not mark clients use the client's id as the subject of a
-	// client's own token (RFC 9068 §2.2).
-	if c.IsClient() || c.Subject == p.ClientID {
-		p.Kind = guard.Client
-	}
-	if c.Scope != "" {
-		p.Scopes = strings.Fields(c.Scope)
-	}
-	return p
+	return err
 }
 
 // Challenge implements guard.Authenticator: bare when there was no token (RFC
-// 6750 §3.1), with the error otherwise.
-func (s *Scheme) Challenge(_ *http.Request, why *guard.Error) []string {
-	parameters := []oauth.Parameter{{Name: "realm", Value: s.realm}}
-	switch {
-	case why == nil:
-	case why.Code == guard.AccessDenied:
+// 6750 §3.1), with the error otherwise. Where tokens bound to a key are taken
+// there is a challenge for them, too (RFC 9449 §7.1), and the error stands in the
+// one whose scheme was used.
+func (s *Scheme) Challenge(r *http.Request, why *guard.Error) []string {
+	if why != nil && why.Code == guard.AccessDenied {
 		return nil // no other token of the same principal would help
-	default:
-		parameters = append(parameters,
-			oauth.Parameter{Name: "error", Value: string(why.Code)},
-			oauth.Parameter{Name: "error_description", Value: why.Description},
-			oauth.Parameter{Name: "scope", Value: why.Scope})
 	}
-	return []string{oauth.Challenge("Bearer", parameters...)}
+	plain := []oauth.Parameter{{Name: "realm", Value: s.realm}, {Name: "resource_metadata", Value: s.metadataURL}}
+	full := append(plain[:1:1], reasons(why)...)
+	full = append(full, plain[1])
+	if s.dpop == nil {
+		return []string{oauth.Challenge("Bearer", full...)}
+	}
+	bearer, dpop := plain, plain
+	if shownByDPoP(r) {
+		dpop = full
+	} else {
+		bearer = full
+	}
+	return []string{oauth.Challenge("Bearer", bearer...), oauth.DPoPChallenge(s.dpop.algs, dpop...)}
+}
+
+// reasons are the parameters that tell of an error (RFC 6750 §3, RFC 9449 §7.1,
+// RFC 9470 §3).
+func reasons(why *guard.Error) []oauth.Parameter {
+	if why == nil {
+		return nil
+	}
+	code := string(why.Code)
+	var proof *oauth.Error
+	if errors.As(why.Err, &proof) && (proof.Code == oauth.InvalidDPoPProof || proof.Code == oauth.UseDPoPNonce) {
+		code = proof.Code
+	}
+	parameters := []oauth.Parameter{
+		{Name: "error", Value: code}, {Name: "error_description", Value: why.Description}, {Name: "scope", Value: why.Scope},
+		{Name: "acr_values", Value: strings.Join(why.ACRValues, " ")},
+	}
+	if why.MaxAge > 0 {
+		parameters = append(parameters, oauth.Parameter{Name: "max_age", Value: strconv.FormatInt(int64(why.MaxAge/time.Second), 10)})
+	}
+	return parameters
+}
+
+// shownByDPoP reports whether the token of a refused request came by the scheme
+// DPoP.
+func shownByDPoP(r *http.Request) bool {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "DPoP")
 }
 
 var _ guard.Authenticator = (*Scheme)(nil)

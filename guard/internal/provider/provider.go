@@ -82,7 +82,7 @@ func New(o Options) (*Provider, error) {
 	if u.RawQuery != "" {
 		return nil, fmt.Errorf("issuer %q must not have a query", o.Issuer)
 	}
-	p := &Provider{issuer: o.Issuer, https: u.Scheme == "https", client: httpClient(o.HTTPClient), now: o.Clock, log: o.Logger}
+	p := &Provider{issuer: o.Issuer, https: u.Scheme == "https", client: HTTPClient(o.HTTPClient), now: o.Clock, log: o.Logger}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -122,9 +122,10 @@ func isLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// httpClient returns a client that stops at redirects: an open redirect at the
-// provider must not choose where keys come from or where secrets go.
-func httpClient(given *http.Client) *http.Client {
+// HTTPClient returns a client like given, or one with a timeout if that is nil,
+// that stops at redirects: an open redirect at the provider must not choose where
+// keys come from or where secrets go.
+func HTTPClient(given *http.Client) *http.Client {
 	c := http.Client{Timeout: fetchTimeout}
 	if given != nil {
 		c = *given
