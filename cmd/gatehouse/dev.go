@@ -101,7 +101,7 @@ func (c *devCommand) run(ctx context.Context, out io.Writer, log *slog.Logger) (
 		return err
 	}
 	summary.print(out, file)
-	return serveAll(ctx, listeners, handler, log)
+	return serveAll(ctx, listeners, handler, house.EndStreams, log)
 }
 
 // listenLoopback listens on the same port of 127.0.0.1 and, where there is IPv6, ::1: browsers try
@@ -153,11 +153,12 @@ func devMasterKey(path string) (config.Secret, error) {
 }
 
 // serveAll serves one handler on all listeners until ctx ends, then lets requests finish.
-func serveAll(ctx context.Context, listeners []net.Listener, handler http.Handler, log *slog.Logger) error {
+func serveAll(ctx context.Context, listeners []net.Listener, handler http.Handler, leaving func(), log *slog.Logger) error {
 	s := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	s.RegisterOnShutdown(leaving)
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() { failed <- s.Serve(l) }()

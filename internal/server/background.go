@@ -22,13 +22,10 @@ func (h *House) Run(ctx context.Context) {
 			h.Log.Error("mail is not delivered any more", "error", err)
 		}
 	})
-	all.Go(func() { h.every(ctx, watchEvery, "watch", h.Watch) })
+	all.Go(func() { h.watch(ctx) })
 	all.Go(func() { h.every(ctx, sweepEvery, "sweep", h.Sweep) })
 	all.Wait()
 }
-
-// Watch notices, once, what other nodes have changed.
-func (h *House) Watch(ctx context.Context) error { return h.watcher.Poll(ctx) }
 
 // every repeats a task. A failure is logged and tried again at the next turn.
 func (h *House) every(ctx context.Context, interval time.Duration, name string, task func(context.Context) error) {

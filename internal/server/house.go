@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
@@ -62,6 +63,8 @@ type House struct {
 	Outbox  *mail.Outbox
 
 	watcher *feed.Watcher
+	leave   sync.Once
+	leaving chan struct{} // closed when streams are to end
 }
 
 // Open opens the database a configuration names, brings its schema up to date, and wires the
@@ -115,7 +118,10 @@ func (h *House) open(ctx context.Context) (err error) {
 		return err
 	}
 	h.wire()
-	return h.ensureManagementAPI(ctx)
+	if err := h.ensureManagementAPI(ctx); err != nil {
+		return err
+	}
+	return h.ensureRevocationFeed(ctx)
 }
 
 // wire makes the subjects of the core, each from those below it.
@@ -134,6 +140,7 @@ func (h *House) wire() {
 	h.SignIn = signin.New(signin.Options{
 		Clock: h.Clock, Keys: h.Seal, People: h.People, Grants: h.Grants, Access: h.Access, APIKeys: h.APIKeys, Mail: h.Outbox,
 	})
+	h.leaving = make(chan struct{})
 	h.watcher = feed.NewWatcher(h.DB)
 	h.watcher.Subscribe(feed.Configuration, func(_ context.Context, tenantID string) error {
 		h.Apps.Forget(tenantID)
@@ -169,8 +176,11 @@ func (h *House) Prepare(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the database. Background work must have ended.
+// Close ends streams and closes the database. Background work must have ended.
 func (h *House) Close() error {
+	if h.leaving != nil {
+		h.EndStreams()
+	}
 	if h.DB == nil {
 		return nil
 	}

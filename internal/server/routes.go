@@ -55,7 +55,7 @@ func (h *House) routes() ([]route, *signin.Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	routes := slices.Concat(machineRoutes(machines), peopleRoutes(people, render), []route{management})
+	routes := slices.Concat(machineRoutes(machines), peopleRoutes(people, render), []route{management, h.revocationFeed()})
 	if h.Dev != nil {
 		routes = append(routes, h.devRoutes(people, render)...)
 	}

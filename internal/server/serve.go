@@ -65,6 +65,7 @@ func (h *House) Listen() (*Service, error) {
 	}
 	s.listener = newGate(l, maxConnections, h.isProxy)
 	s.server = newHTTPServer(s.counted(s.named(handler)), h.Log)
+	s.server.RegisterOnShutdown(h.EndStreams)
 	if h.Config.TLS.CertFile != "" {
 		certificate := &certificate{certFile: h.Config.TLS.CertFile, keyFile: h.Config.TLS.KeyFile, clock: h.Clock, log: h.Log}
 		if err := certificate.load(); err != nil {

@@ -150,7 +150,7 @@ func TestClientGrants(t *testing.T) {
 	node := servertest.New(t, servertest.Options{})
 	c := asMachine(t, node)
 	worker := node.Content.Client(demo.Machine).ClientID
-	grants := c.want(200, "GET", "client-grants?client_id="+worker+"&include_totals=true", nil)
+	grants := c.want(200, "GET", "client-grants?client_id="+worker+"&audience="+demo.Audience+"&include_totals=true", nil)
 	only := grants.object["client_grants"].([]any)[0].(m)
 	if diff := cmp.Diff(m{"id": only["id"], "client_id": worker, "audience": demo.Audience, "scope": []any{demo.ReadShows, demo.WriteShows}}, only); diff != "" || grants.object["total"] != 1.0 {
 		t.Errorf("%s\n%s", grants.raw, diff)

@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/access"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
 	"github.com/gatehouse-dev/gatehouse/internal/server"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
@@ -175,11 +176,13 @@ func quickstart(paths ...string) []string {
 
 func (s *seeder) planClients(extras []Extra) func(context.Context) error {
 	tvShows := map[string]oauth.Scope{Audience: {ReadShows, WriteShows}}
+	worker := machine(Machine, tvShows)
+	worker.Grants[grants.RevocationsAudience(s.Tenant)] = oauth.Scope{grants.ReadRevocations} // the API's guard follows the feed as this client
 	wanted := []*apps.Client{
 		spa(SPA, quickstart("", "/callback"), quickstart(""), quickstart("")),
 		basic(regularWeb(RegularWeb, quickstart("/api/auth/callback", "/auth/callback", "/callback", "/api/auth/callback/auth0", "/api/auth/callback/gatehouse", "/login/oauth2/code/auth0", "/login/oauth2/code/gatehouse", ""), quickstart(""))),
 		native(Native),
-		machine(Machine, tvShows),
+		worker,
 		thirdParty(regularWeb(ThirdParty, quickstart("/callback"), quickstart(""))),
 	}
 	for _, e := range extras {

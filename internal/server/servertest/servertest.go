@@ -116,7 +116,10 @@ func New(t testing.TB, o Options) *Instance {
 	} else {
 		web.Start()
 	}
-	t.Cleanup(web.Close)
+	t.Cleanup(func() {
+		house.EndStreams() // or the server would wait for their readers
+		web.Close()
+	})
 	return &Instance{House: house, URL: origin, Clock: o.Clock, Content: content, server: web}
 }
 
