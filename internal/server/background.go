@@ -10,6 +10,7 @@ import (
 const (
 	watchEvery = time.Second
 	sweepEvery = 10 * time.Minute
+	usesEvery  = time.Minute // at most so often it is written when a key was last used
 )
 
 // Run does the work that goes on beside requests, until ctx ends: it delivers mail, notices what
@@ -24,8 +25,16 @@ func (h *House) Run(ctx context.Context) {
 	})
 	all.Go(func() { h.watch(ctx) })
 	all.Go(func() { h.every(ctx, sweepEvery, "sweep", h.Sweep) })
+	all.Go(func() { h.every(ctx, usesEvery, "uses of API keys", h.flushUses) })
 	all.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := h.flushUses(last); err != nil {
+		h.Log.Warn("background work failed", "task", "uses of API keys", "error", err)
+	}
 }
+
+func (h *House) flushUses(ctx context.Context) error { return h.APIKeys.FlushUses(ctx, h.DB) }
 
 // every repeats a task. A failure is logged and tried again at the next turn.
 func (h *House) every(ctx context.Context, interval time.Duration, name string, task func(context.Context) error) {
@@ -49,6 +58,9 @@ func (h *House) Sweep(ctx context.Context) error {
 		return err
 	}
 	if _, err := h.SignIn.Sweep(ctx, h.DB); err != nil {
+		return err
+	}
+	if err := h.APIKeys.Sweep(ctx, h.DB); err != nil {
 		return err
 	}
 	return h.Grants.Sweep(ctx, h.DB)

@@ -127,7 +127,7 @@ func (h *House) open(ctx context.Context) (err error) {
 // wire makes the subjects of the core, each from those below it.
 func (h *House) wire() {
 	h.Apps = apps.New(h.Clock)
-	h.Access = access.New(h.Apps)
+	h.Access = access.New(h.Clock, h.Apps)
 	h.Keys = keys.New(h.Clock, h.Seal)
 	h.Grants = grants.New(h.Clock, h.Seal)
 	h.People = people.New(h.Clock, h.Seal, people.NewHasher(h.Hash))

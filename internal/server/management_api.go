@@ -33,19 +33,23 @@ func ManagementPermissions() []apps.Permission {
 		{Value: "update:users", Description: "Change and block users"},
 		{Value: "delete:users", Description: "Remove users"},
 		{Value: "create:user_tickets", Description: "Make links with which a user chooses a password"},
+		{Value: "read:api_keys", Description: "See API keys, but not the keys themselves"},
+		{Value: "create:api_keys", Description: "Issue API keys for users and applications"},
+		{Value: "update:api_keys", Description: "Change and rotate API keys"},
+		{Value: "delete:api_keys", Description: "Revoke API keys"},
 		{Value: "read:logs", Description: "Read the audit log"},
 	}
 }
 
 // Admin returns the verbs on clients, APIs and permissions, for commands and for the management API.
 func (h *House) Admin() *admin.Admin {
-	return &admin.Admin{Clock: h.Clock, Apps: h.Apps, Access: h.Access, Grants: h.Grants, People: h.People}
+	return &admin.Admin{Clock: h.Clock, Apps: h.Apps, Access: h.Access, Grants: h.Grants, People: h.People, APIKeys: h.APIKeys}
 }
 
 // managementAPI is the house's own API: one row of the table, with a table of its own behind it.
 func (h *House) managementAPI() (route, error) {
 	api, err := management.New(management.Options{
-		Admin: h.Admin(), Apps: h.Apps, Access: h.Access, People: h.People, SignIn: h.SignIn,
+		Admin: h.Admin(), Apps: h.Apps, Access: h.Access, APIKeys: h.APIKeys, People: h.People, SignIn: h.SignIn,
 		Tokens: grants.AccessTokens{Clock: h.Clock, Keys: h.Keys, Apps: h.Apps, Grants: h.Grants},
 		Log:    h.Log, Permissions: ManagementPermissions(), PasswordLink: signin.PasswordLink,
 	})

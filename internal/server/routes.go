@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/browser"
 	core "github.com/gatehouse-dev/gatehouse/internal/core/signin"
+	"github.com/gatehouse-dev/gatehouse/internal/endpoint/leaks"
 	"github.com/gatehouse-dev/gatehouse/internal/endpoint/oauth"
 	"github.com/gatehouse-dev/gatehouse/internal/web/page"
 	"github.com/gatehouse-dev/gatehouse/internal/web/signin"
@@ -47,7 +48,7 @@ func (h *House) routes() ([]route, *signin.Handler, error) {
 		Clock: h.Clock, Seal: h.Seal, Apps: h.Apps, Access: h.Access, SignIn: h.SignIn, Render: render, Log: h.Log,
 	}
 	machines := &oauth.Server{
-		Clock: h.Clock, Seal: h.Seal, Apps: h.Apps, Access: h.Access, Keys: h.Keys, Grants: h.Grants, People: h.People, SignIn: h.SignIn,
+		Clock: h.Clock, Seal: h.Seal, Apps: h.Apps, Access: h.Access, APIKeys: h.APIKeys, Keys: h.Keys, Grants: h.Grants, People: h.People, SignIn: h.SignIn,
 		Log: h.Log, Pages: pages{people}, ClientFailures: limit.NewCounter(10, time.Minute, 100_000),
 	}
 	people.Authorization = machines
@@ -55,11 +56,18 @@ func (h *House) routes() ([]route, *signin.Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	routes := slices.Concat(machineRoutes(machines), peopleRoutes(people, render), []route{management, h.revocationFeed()})
+	routes := slices.Concat(machineRoutes(machines), peopleRoutes(people, render), []route{management, h.revocationFeed(), h.leakReports()})
 	if h.Dev != nil {
 		routes = append(routes, h.devRoutes(people, render)...)
 	}
 	return routes, people, nil
+}
+
+// leakReports is where whoever finds an API key in public sends it.
+func (h *House) leakReports() route {
+	return route{path: leaks.Path, methods: map[string]http.Handler{
+		http.MethodPost: &leaks.Handler{Clock: h.Clock, APIKeys: h.APIKeys, Reports: leaks.NewCounter(), Log: h.Log},
+	}}
 }
 
 func (h *House) pageOptions() page.Options {

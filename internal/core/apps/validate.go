@@ -96,6 +96,10 @@ func (c *Client) validateGrants() error {
 			if !c.Confidential() {
 				return fault.Field("grant_types", "client_credentials is for clients that keep a secret")
 			}
+		case oauth.GrantTokenExchange:
+			if c.Type == SPA {
+				return fault.Field("grant_types", "%s is not for clients of type spa: an API key has no place in a browser", g)
+			}
 		case "password", "implicit":
 			return fault.Field("grant_types", "%s is deprecated and not offered: use authorization_code with PKCE", g)
 		default:

@@ -33,13 +33,14 @@ const Prefix = "/api/v2/"
 
 // Options are what the API stands on. All fields are required.
 type Options struct {
-	Admin  *admin.Admin
-	Apps   *apps.Apps
-	Access *access.Access
-	People *people.People
-	SignIn *signin.SignIn
-	Tokens grants.AccessTokens
-	Log    *slog.Logger
+	Admin   *admin.Admin
+	Apps    *apps.Apps
+	Access  *access.Access
+	APIKeys *access.APIKeys
+	People  *people.People
+	SignIn  *signin.SignIn
+	Tokens  grants.AccessTokens
+	Log     *slog.Logger
 	// Permissions are those that the house's own API has. A route takes one of them.
 	Permissions []apps.Permission
 	// PasswordLink makes the address of the page on which a user chooses a password.

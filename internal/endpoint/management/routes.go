@@ -78,6 +78,14 @@ func routes() []route {
 
 		{post, "tickets/password-change", "create:user_tickets", nobody, nil, true, passwordTicket},
 
+		{get, "api-keys", "read:api_keys", nobody, paged("user_id", "client_id"), false, listAPIKeys},
+		{post, "api-keys", "create:api_keys", nobody, nil, true, createAPIKey},
+		{get, "api-keys/{id}", "read:api_keys", nobody, nil, false, getAPIKey},
+		{patch, "api-keys/{id}", "update:api_keys", nobody, nil, true, updateAPIKey},
+		{del, "api-keys/{id}", "delete:api_keys", nobody, nil, false, revokeAPIKey},
+		{post, "api-keys/{id}/rotate", "update:api_keys", nobody, nil, true, rotateAPIKey},
+		{get, "api-keys/{id}/uses", "read:api_keys", nobody, nil, false, listAPIKeyUses},
+
 		{get, "logs", "read:logs", nobody, []string{"from", "take", "user_id"}, false, listLogs},
 	}
 }

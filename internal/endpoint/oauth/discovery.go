@@ -85,7 +85,7 @@ func metadata(tn *tenant.Tenant, ring *keys.Ring) oidc.Metadata {
 		ScopesSupported:                            []string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, oauth.ScopeOfflineAccess},
 		ResponseTypesSupported:                     []string{string(oauth.ResponseTypeCode), string(oauth.ResponseTypeIDToken), string(oauth.ResponseTypeCodeIDToken)},
 		ResponseModesSupported:                     []string{string(oauth.ResponseModeQuery), string(oauth.ResponseModeFormPost), string(oauth.ResponseModeWebMessage)},
-		GrantTypesSupported:                        []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantClientCredentials},
+		GrantTypesSupported:                        []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantClientCredentials, oauth.GrantTokenExchange},
 		ACRValuesSupported:                         []string{signin.ACRPassword},
 		SubjectTypesSupported:                      []string{"public"},
 		IDTokenSigningAlgValuesSupported:           ring.Algorithms(),

@@ -11,6 +11,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/protocol/apikey"
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
@@ -34,6 +35,7 @@ type introspection struct {
 	AuthTime    jose.NumericDate `json:"auth_time,omitempty"`
 	ACR         string           `json:"acr,omitempty"`
 	AMR         []string         `json:"amr,omitempty"`
+	keyIntrospection
 }
 
 // Introspect is the introspection endpoint. Only a client that keeps a secret may ask, and only
@@ -57,7 +59,12 @@ func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) {
 		s.writeError(w, r, oauth.NewError(oauth.InvalidRequest, "token is missing."), false)
 		return
 	}
-	answer, err := s.introspect(ctx, tn, client, p.Get("token"))
+	var answer introspection
+	if apikey.Looks(p.Get("token")) {
+		answer, err = s.introspectAPIKey(ctx, tn, client, p)
+	} else {
+		answer, err = s.introspect(ctx, tn, client, p.Get("token"))
+	}
 	if err != nil {
 		s.writeError(w, r, err, false)
 		return

@@ -29,16 +29,17 @@ import (
 
 // Server serves the endpoints. All fields but Dev are required; none changes once it serves.
 type Server struct {
-	Clock  clock.Clock
-	Seal   *seal.Keyring
-	Apps   *apps.Apps
-	Access *access.Access
-	Keys   *keys.Keys
-	Grants *grants.Grants
-	People *people.People
-	SignIn *signin.SignIn
-	Pages  Pages
-	Log    *slog.Logger
+	Clock   clock.Clock
+	Seal    *seal.Keyring
+	Apps    *apps.Apps
+	Access  *access.Access
+	APIKeys *access.APIKeys
+	Keys    *keys.Keys
+	Grants  *grants.Grants
+	People  *people.People
+	SignIn  *signin.SignIn
+	Pages   Pages
+	Log     *slog.Logger
 	// ClientFailures counts failed client authentications per client and network.
 	ClientFailures *limit.Counter
 	// Dev shows hints to everyone, not only to operators.

@@ -18,16 +18,18 @@ type grant func(ctx context.Context, tn *tenant.Tenant, client *apps.Client, p o
 // tokenResponse is the successful answer (RFC 6749 section 5.1, OpenID Connect Core section
 // 3.1.3.3). There is nothing else in it: some SDKs store every field they find.
 type tokenResponse struct {
-	AccessToken  string `json:"access_token"`
-	TokenType    string `json:"token_type"`
-	ExpiresIn    int64  `json:"expires_in"`
-	Scope        string `json:"scope"`
-	IDToken      string `json:"id_token,omitempty"`
-	RefreshToken string `json:"refresh_token,omitempty"`
+	AccessToken string `json:"access_token"`
+	// IssuedTokenType is for a token exchange alone (RFC 8693 section 2.2.1).
+	IssuedTokenType string `json:"issued_token_type,omitempty"`
+	TokenType       string `json:"token_type"`
+	ExpiresIn       int64  `json:"expires_in"`
+	Scope           string `json:"scope"`
+	IDToken         string `json:"id_token,omitempty"`
+	RefreshToken    string `json:"refresh_token,omitempty"`
 }
 
 // grant finds one of all there are. password and implicit are not among them.
-func (s *Server) grant(grantType string) (grant, bool) {
+func (s *Server) grant(r *http.Request, grantType string) (grant, bool) {
 	switch grantType {
 	case oauth.GrantAuthorizationCode:
 		return s.grantAuthorizationCode, true
@@ -35,6 +37,8 @@ func (s *Server) grant(grantType string) (grant, bool) {
 		return s.grantRefreshToken, true
 	case oauth.GrantClientCredentials:
 		return s.grantClientCredentials, true
+	case oauth.GrantTokenExchange:
+		return s.exchangeFor(r), true
 	}
 	return nil, false
 }
@@ -48,7 +52,7 @@ func (s *Server) Token(w http.ResponseWriter, r *http.Request) {
 		s.writeError(w, r, err, false)
 		return
 	}
-	run, known := s.grant(p.Get("grant_type"))
+	run, known := s.grant(r, p.Get("grant_type"))
 	if !known {
 		s.writeError(w, r, unknownGrant(p.Get("grant_type")), false)
 		return
