@@ -118,7 +118,10 @@ func (s *Session) AccessToken(ctx context.Context, audience string, scopes ...st
 		case err != nil:
 			return Token{}, err
 		case got.want == w && !got.at.Before(start):
-			return got.token(), nil
+			if kept, ok := s.data.token(w); ok && kept.AccessToken == got.tokens.AccessToken {
+				return kept, nil
+			}
+			return got.token(), nil // the cookie had no room for it
 		}
 	}
 	return Token{}, fmt.Errorf("%w: too many renewals at once", ErrUnavailable)

@@ -2,6 +2,7 @@ package oidclogin_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"database/sql"
 	"io"
 	"log/slog"
@@ -32,6 +33,7 @@ type app struct {
 	server *httptest.Server
 	clock  *testclock.Clock
 	log    *syncBuffer
+	store  session.Store // nil for cookies
 }
 
 // newApp starts an application over http, or over https if tls. change sets
@@ -81,7 +83,29 @@ func newAppAt(t testing.TB, issuer *testissuer.Issuer, clock *testclock.Clock, t
 		}
 		_, _ = io.WriteString(w, token.AccessToken)
 	})))
+	mux.Handle("/tokens", guard.Optional(a.login)(http.HandlerFunc(tokens)))
+	mux.Handle("/refresh", guard.Optional(a.login)(http.HandlerFunc(refresh)))
+	a.store = o.Store
 	return a
+}
+
+// request is one with the browser's cookies, not sent yet.
+func (a *app) request(b *browser) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	for _, c := range b.cookies("") {
+		r.AddCookie(c)
+	}
+	return r
+}
+
+// session is the browser's, as a handler would see it.
+func (a *app) session(t testing.TB, b *browser) *oidclogin.Session {
+	t.Helper()
+	res, err := a.login.Authenticate(a.request(b))
+	if err != nil || res.Principal == nil {
+		t.Fatalf("nobody is signed in: %v", err)
+	}
+	return res.Principal.Credential.(*oidclogin.Session)
 }
 
 // browser is a client with cookies that remembers where it was.
@@ -254,4 +278,15 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+func rand32() string { return rand.Text() + rand.Text() }
+
+func read(t testing.TB, res *http.Response) string {
+	t.Helper()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(body)
 }
