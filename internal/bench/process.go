@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -90,13 +91,17 @@ func (p *process) firstAnswer() error {
 	return a.expect(http.StatusOK)
 }
 
-// freeAddress returns an address on loopback where nobody listens.
+// freeAddress returns an address on loopback where nobody listens. Its port is below those that
+// systems give to outgoing connections, of which the load makes many: the server must find it free
+// at each of its starts.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			return address, l.Close()
+		}
 	}
-	return l.Addr().String(), l.Close()
+	return "", errors.New("no free port between 20000 and 30000")
 }
 
 // stop ends the server and waits for it.

@@ -90,6 +90,8 @@ type write struct {
 	serializable bool
 	// patient lifts the time limit of a PostgreSQL verb: it runs for as long as the caller's context lives.
 	patient bool
+	// single promises that the verb is one Exec and nothing else.
+	single bool
 }
 
 // Open opens the database at url: "sqlite:PATH" for a file, created when missing, or

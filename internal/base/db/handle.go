@@ -78,6 +78,19 @@ func (h handle) WriteSerializable(ctx context.Context, verb func(tx *Tx) error) 
 	return h.write(ctx, write{scope: h.scope, verb: verb, serializable: true})
 }
 
+// Exec is Write of a verb that is one statement, and returns how many rows it inserted, changed or deleted. args is asked
+// when the verb has its turn. On PostgreSQL all of it takes one round trip, COMMIT included.
+func (h handle) Exec(ctx context.Context, sql string, args func() []any) (n int64, err error) {
+	err = h.write(ctx, write{scope: h.scope, single: true, verb: func(tx *Tx) error {
+		n, err = tx.Exec(sql, args()...)
+		return err
+	}})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
 func (h handle) write(ctx context.Context, w write) error {
 	if h.scope.kind == scopeNone || h.db == nil {
 		return errNoScope

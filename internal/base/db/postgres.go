@@ -168,7 +168,7 @@ func (p *postgres) try(ctx context.Context, w write, level pgx.TxIsoLevel) (*Tx,
 	}
 	ctx = context.WithValue(ctx, insideVerb{}, true)
 
-	s := &postgresTx{conn: conn, level: level}
+	s := &postgresTx{conn: conn, level: level, single: w.single}
 	tx := &Tx{ctx: ctx, scope: w.scope, session: s}
 	defer func() { // also when the verb panics
 		tx.end(nil)
@@ -195,6 +195,8 @@ type postgresTx struct {
 	began bool
 	// announce sends NOTIFY with COMMIT, which delivers it.
 	announce bool
+	// single sends COMMIT along with the first statement, which is the only one.
+	single, committed bool
 }
 
 // begin sends BEGIN together with the first statement and leaves its result next in the batch.
@@ -216,6 +218,9 @@ func (s *postgresTx) exec(ctx context.Context, sql string, args []any) (int64, e
 		tag, err := s.conn.Exec(ctx, sql, args...)
 		return tag.RowsAffected(), err
 	}
+	if s.single {
+		return s.only(ctx, sql, args)
+	}
 	results, err := s.begin(ctx, sql, args)
 	if err != nil {
 		return 0, err
@@ -225,6 +230,33 @@ func (s *postgresTx) exec(ctx context.Context, sql string, args []any) (int64, e
 		err = closed
 	}
 	return tag.RowsAffected(), err
+}
+
+// only runs a whole transaction of one statement in one round trip. A statement that the server refuses keeps COMMIT from
+// being run; after any other failure COMMIT may have been.
+func (s *postgresTx) only(ctx context.Context, sql string, args []any) (int64, error) {
+	s.began = true
+	var batch pgx.Batch
+	batch.BeginTx(pgx.TxOptions{IsoLevel: s.level, AccessMode: pgx.ReadWrite})
+	batch.Queue(sql, args...)
+	batch.Queue("COMMIT")
+	results := s.conn.SendBatch(ctx, &batch)
+	_, err := results.Exec()
+	var tag, outcome pgconn.CommandTag
+	if err == nil {
+		tag, err = results.Exec()
+	}
+	if err == nil {
+		outcome, err = results.Exec()
+	}
+	if closed := results.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return 0, doubt(err)
+	}
+	s.committed = true
+	return tag.RowsAffected(), undone(outcome)
 }
 
 func (s *postgresTx) query(ctx context.Context, sql string, args []any) (*Rows, error) {
@@ -247,12 +279,10 @@ func (s *postgresTx) query(ctx context.Context, sql string, args []any) (*Rows, 
 	return newPostgresRows(rows, func() { results.Close() }), nil
 }
 
-// commit ends the transaction and tells a failure from a doubt: once COMMIT may have left this machine, only the server's
-// own refusal is trusted. The driver's word is not: it calls a connection that broke while it waited for the answer
-// closed, and safe to retry.
+// commit ends the transaction and tells a failure from a doubt.
 func (s *postgresTx) commit(ctx context.Context) error {
 	switch {
-	case !s.began:
+	case !s.began || s.committed:
 		return nil
 	case s.conn.Conn().IsClosed():
 		return fmt.Errorf("%w: the connection was lost", ErrBusy)
@@ -265,12 +295,23 @@ func (s *postgresTx) commit(ctx context.Context) error {
 	}
 	tag, err := s.conn.Exec(ctx, statement)
 	if err != nil {
-		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.SeverityUnlocalized == "ERROR" {
-			return err
-		}
-		return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+		return doubt(err)
 	}
-	if tag.String() != "COMMIT" {
+	return undone(tag)
+}
+
+// doubt is what a failure means once COMMIT may have left this machine: only the server's own refusal is trusted. The
+// driver's word is not: it calls a connection that broke while it waited for the answer closed, and safe to retry.
+func doubt(err error) error {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.SeverityUnlocalized == "ERROR" {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+}
+
+// undone tells a COMMIT that the server answered by ROLLBACK.
+func undone(outcome pgconn.CommandTag) error {
+	if outcome.String() != "COMMIT" {
 		return errors.New("the server undid the transaction")
 	}
 	return nil

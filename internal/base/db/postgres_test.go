@@ -151,6 +151,28 @@ func TestThreat_DB05_CutConnection(t *testing.T) {
 			t.Errorf("the next verb: %v", err)
 		}
 	}
+	// A verb of one statement sends COMMIT along, so any cut leaves a doubt, and never a success.
+	for id, test := range []struct {
+		name  string
+		cut   cut
+		there bool
+	}{
+		{"before the statement", cut{argument, false}, false},
+		{"after COMMIT", cut{argument, true}, true},
+	} {
+		id += 200
+		w.cutAt.Store(&test.cut)
+		n, err := d.System().Exec(t.Context(), insertMark, func() []any { return []any{id, "text"} })
+		if n != 0 || !errors.Is(err, db.ErrUnknownOutcome) {
+			t.Errorf("one statement, cut %s: %d, %v", test.name, n, err)
+		}
+		if there := marks(t, direct)[id]; there != test.there {
+			t.Errorf("one statement, cut %s: the row is there: %t", test.name, there)
+		}
+		if n, err := d.System().Exec(t.Context(), insertMark, func() []any { return []any{100 + id, "text"} }); n != 1 || err != nil {
+			t.Errorf("the next verb: %d, %v", n, err)
+		}
+	}
 	w.cutAt.Store(&cut{"SELECT count", true})
 	if err := d.System().QueryRow(t.Context(), countMarks).Scan(new(int)); !errors.Is(err, db.ErrBusy) {
 		t.Errorf("a read: %v", err)

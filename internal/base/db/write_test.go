@@ -63,6 +63,35 @@ func hold(t *testing.T, d *db.DB, ctx context.Context, id int) (release func(), 
 	return release, done
 }
 
+// A verb of one statement is durable when Exec returns, says how many rows it touched, and leaves
+// nothing of a statement that fails; the connection is good for the next.
+func TestExecIsAVerb(t *testing.T) {
+	dbtest.Each(t, testSchema, func(t *testing.T, d *db.DB) {
+		exec := func(id int) (int64, error) {
+			return d.System().Exec(t.Context(), insertMark, func() []any { return []any{id, "text"} })
+		}
+		for id := range 3 {
+			if n, err := exec(id); n != 1 || err != nil {
+				t.Fatalf("Exec = %d, %v", n, err)
+			}
+		}
+		if n, err := exec(1); n != 0 || !db.IsUnique(err) || errors.Is(err, db.ErrUnknownOutcome) {
+			t.Errorf("a row that is there: %d, %v", n, err)
+		}
+		if n, err := exec(3); n != 1 || err != nil {
+			t.Errorf("after a failure: %d, %v", n, err)
+		}
+		if got := marks(t, d); len(got) != 4 {
+			t.Errorf("%v", got)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := d.System().Exec(gone, insertMark, func() []any { t.Error("it had its turn"); return nil }); err == nil {
+			t.Error("a caller that gave up was served")
+		}
+	})
+}
+
 func TestErrorUndoesTheVerbAlone(t *testing.T) {
 	dbtest.Each(t, testSchema, func(t *testing.T, d *db.DB) {
 		refused := errors.New("refused")

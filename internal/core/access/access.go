@@ -5,8 +5,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/base/feed"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
@@ -19,10 +22,25 @@ type Permission struct {
 }
 
 // Access reads and writes the permissions of users. It is safe for concurrent use.
-type Access struct{ apps *apps.Apps }
+type Access struct {
+	apps  *apps.Apps
+	known *feed.Cache[[]string] // by user and audience
+}
+
+// What a user may do goes into each token. A permission that another node takes away ends with the
+// tokens that carry it, so a few seconds more make no difference.
+const (
+	staleness        = 5 * time.Second
+	permissionsKnown = 16_384
+)
 
 // New returns an Access.
-func New(a *apps.Apps) *Access { return &Access{apps: a} }
+func New(c clock.Clock, a *apps.Apps) *Access {
+	return &Access{apps: a, known: feed.NewCache[[]string](c, staleness, permissionsKnown)}
+}
+
+// changed is called by every verb that writes permissions.
+func (a *Access) changed(tx *db.Tx) { tx.OnCommit(func() { a.known.Forget(tx.TenantID()) }) }
 
 const (
 	selectPermissions = `SELECT permission FROM user_permissions
@@ -35,6 +53,14 @@ const (
 	deleteAllPermissions = `DELETE FROM user_permissions WHERE tenant_id = $1 AND user_id = $2`
 	countHolders         = `SELECT COUNT(DISTINCT user_id) FROM user_permissions WHERE tenant_id = $1 AND audience = $2`
 )
+
+// KnownPermissions is Permissions from memory, which may be a few seconds behind what another node
+// has written. The value is shared: do not change it.
+func (a *Access) KnownPermissions(ctx context.Context, tn *tenant.Tenant, userID, audience string) ([]string, error) {
+	return a.known.Get(tn.ID, userID+"\x00"+audience, func() ([]string, error) {
+		return a.Permissions(ctx, tn, userID, audience)
+	})
+}
 
 // Permissions returns what a user may do at one API, sorted.
 func (a *Access) Permissions(ctx context.Context, tn *tenant.Tenant, userID, audience string) ([]string, error) {
@@ -74,6 +100,7 @@ func (a *Access) All(ctx context.Context, tn *tenant.Tenant, userID string) ([]P
 
 // Grant gives a user permissions. Those the user has are left as they are.
 func (a *Access) Grant(tx *db.Tx, userID string, permissions ...Permission) error {
+	a.changed(tx)
 	for _, p := range permissions {
 		if _, err := tx.Exec(insertPermission, userID, p.Audience, p.Value); err != nil {
 			return fmt.Errorf("access: grant: %w", err)
@@ -84,6 +111,7 @@ func (a *Access) Grant(tx *db.Tx, userID string, permissions ...Permission) erro
 
 // Withdraw takes permissions from a user. Tokens that carry them live until they expire.
 func (a *Access) Withdraw(tx *db.Tx, userID string, permissions ...Permission) error {
+	a.changed(tx)
 	for _, p := range permissions {
 		if _, err := tx.Exec(deletePermission, userID, p.Audience, p.Value); err != nil {
 			return fmt.Errorf("access: withdraw: %w", err)
@@ -94,6 +122,7 @@ func (a *Access) Withdraw(tx *db.Tx, userID string, permissions ...Permission) e
 
 // WithdrawAll takes every permission from a user who is to be deleted.
 func (a *Access) WithdrawAll(tx *db.Tx, userID string) error {
+	a.changed(tx)
 	if _, err := tx.Exec(deleteAllPermissions, userID); err != nil {
 		return fmt.Errorf("access: withdraw: %w", err)
 	}

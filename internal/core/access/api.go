@@ -11,6 +11,7 @@ const deletePermissionsOfAPI = `DELETE FROM user_permissions WHERE tenant_id = $
 // WithdrawAPI takes from every user what they may do at an API that is to be deleted: another API
 // of the same identifier must not inherit it.
 func (a *Access) WithdrawAPI(tx *db.Tx, audience string) error {
+	a.changed(tx)
 	if _, err := tx.Exec(deletePermissionsOfAPI, audience); err != nil {
 		return fmt.Errorf("access: withdraw: %w", err)
 	}

@@ -41,7 +41,7 @@ func node(t *testing.T, d *db.DB) (*admin.Admin, *tenant.Tenant) {
 	c := clock.NewVirtual(noon)
 	a := apps.New(c)
 	return &admin.Admin{
-		Clock: c, Apps: a, Access: access.New(a), Grants: grants.New(c, ring),
+		Clock: c, Apps: a, Access: access.New(c, a), Grants: grants.New(c, ring),
 		People: people.New(c, ring, people.NewHasher(people.HasherOptions{Params: people.Params{Memory: 64, Time: 1, Threads: 1}})),
 	}, tn
 }

@@ -30,7 +30,8 @@ const (
 	insertCode = `INSERT INTO codes (tenant_id, code_hash, gid, client_id, user_id, sid, redirect_uri, code_challenge, nonce,
 			scope, audience, auth_time, amr, acr, created_at, expires_at, spent_at, keep_until)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, $17)`
-	spendCode = `UPDATE codes SET spent_at = $3, keep_until = $4 WHERE tenant_id = $1 AND code_hash = $2 AND spent_at = 0
+	// The row stays for as long as it was to be kept unspent: that is beyond any token made of it.
+	spendCode = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND code_hash = $2 AND spent_at = 0
 		RETURNING gid, client_id, user_id, sid, redirect_uri, code_challenge, nonce, scope, audience, auth_time, amr, acr, expires_at`
 	selectSpentCode = `SELECT gid, client_id, user_id FROM codes WHERE tenant_id = $1 AND code_hash = $2`
 	// A no-op that keeps the session from ending until the code is there to be burnt with it.
@@ -149,7 +150,7 @@ func (g *Grants) spend(tx *db.Tx, hash []byte, now time.Time) (Code, error) {
 	var c Code
 	var scope, amr string
 	var authTime, expires int64
-	err := tx.QueryRow(spendCode, hash, db.Micros(now), db.Micros(now.Add(longestAccessToken))).Scan(
+	err := tx.QueryRow(spendCode, hash, db.Micros(now)).Scan(
 		&c.GID, &c.ClientID, &c.UserID, &c.Auth.SID, &c.RedirectURI, &c.CodeChallenge, &c.Nonce, &scope, &c.Audience,
 		&authTime, &amr, &c.Auth.ACR, &expires)
 	c.Scope, c.Auth.Time, c.Auth.AMR, c.ExpiresAt = oauth.Scope(strings.Fields(scope)), db.Time(authTime), splitAMR(amr), db.Time(expires)

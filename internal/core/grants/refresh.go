@@ -216,13 +216,11 @@ func (g *Grants) Refresh(ctx context.Context, tn *tenant.Tenant, client *apps.Cl
 // state.
 func (g *Grants) rotate(ctx context.Context, tn *tenant.Tenant, f *Family, policy apps.RefreshPolicy) (bool, error) {
 	var now time.Time
-	var n int64
 	keyID := g.seal.CurrentID()
-	err := tn.DB.Write(ctx, func(tx *db.Tx) (err error) {
+	n, err := tn.DB.Exec(ctx, rotateFamily, func() []any {
 		now = g.clock.Now() // the overlap begins here, not when the request arrived
 		idle := earliest(now.Add(policy.Idle), f.ExpiresAt)
-		n, err = tx.Exec(rotateFamily, f.FID, f.Generation, db.Micros(now), keyID, db.Micros(idle))
-		return err
+		return []any{f.FID, f.Generation, db.Micros(now), keyID, db.Micros(idle)}
 	})
 	if err != nil {
 		return false, fmt.Errorf("grants: rotate: %w", err)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
+	"github.com/gatehouse-dev/gatehouse/internal/base/feed"
 	"github.com/gatehouse-dev/gatehouse/internal/base/seal"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 )
@@ -27,11 +28,20 @@ type People struct {
 	Keys   *seal.Keyring
 	Hasher *Hasher
 	policy Policy
+	known  *feed.Cache[*User] // by id
 }
+
+// Users are read for every token, and seldom changed. What this node changes counts at once, what
+// others change within staleness: soon enough for a name. That a user is blocked or gone does not
+// wait for it: families and rules say so, too.
+const (
+	staleness  = 5 * time.Second
+	usersKnown = 16_384
+)
 
 // New returns the subject on top of a clock, the keys that seal and a hasher.
 func New(c clock.Clock, keys *seal.Keyring, h *Hasher) *People {
-	return &People{Clock: c, Keys: keys, Hasher: h, policy: NewPolicy(0)}
+	return &People{Clock: c, Keys: keys, Hasher: h, policy: NewPolicy(0), known: feed.NewCache[*User](c, staleness, usersKnown)}
 }
 
 // CheckPassword applies the tenant's policy to a new password; see [Policy.Check].

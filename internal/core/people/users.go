@@ -100,6 +100,15 @@ func (p *People) ByID(ctx context.Context, tn *tenant.Tenant, userID string) (*U
 	return u, nil
 }
 
+// Known is ByID from memory, which may be a few seconds behind what another node has written. The
+// value is shared: do not change it.
+func (p *People) Known(ctx context.Context, tn *tenant.Tenant, userID string) (*User, error) {
+	return p.known.Get(tn.ID, userID, func() (*User, error) { return p.ByID(ctx, tn, userID) })
+}
+
+// changed is called by every verb that changes a user.
+func (p *People) changed(tx *db.Tx) { tx.OnCommit(func() { p.known.Forget(tx.TenantID()) }) }
+
 // InTx is ByID within a verb.
 func (p *People) InTx(tx *db.Tx, userID string) (*User, error) {
 	u := &User{}
@@ -307,6 +316,7 @@ func (p *People) Update(tx *db.Tx, userID string, patch Patch, by audit.Origin) 
 			return nil, err
 		}
 	}
+	p.changed(tx)
 	e := by.Event(audit.UserUpdated, userID, after.UpdatedAt)
 	e.Detail = map[string]any{"fields": patch.fields()}
 	if err := audit.Record(tx, e); err != nil {
@@ -435,6 +445,7 @@ func (p *People) RecordLogin(tx *db.Tx, userID string) (allowed bool, err error)
 
 // VerifyEmail notes that the user has proven to read the mail of their address.
 func (p *People) VerifyEmail(tx *db.Tx, userID string) error {
+	p.changed(tx)
 	if _, err := tx.Exec(verifyEmail, userID); err != nil {
 		return fmt.Errorf("people: verify address: %w", err)
 	}
@@ -444,6 +455,7 @@ func (p *People) VerifyEmail(tx *db.Tx, userID string) error {
 // SetBlocked blocks or unblocks a locked user and reports whether that changed anything. Ending
 // the sessions of a blocked user is for the caller.
 func (p *People) SetBlocked(tx *db.Tx, userID string, blocked bool) (changed bool, err error) {
+	p.changed(tx)
 	n, err := tx.Exec(updateBlocked, userID, blocked, db.Micros(p.Clock.Now()))
 	if err != nil {
 		return false, fmt.Errorf("people: block user: %w", err)
@@ -454,6 +466,7 @@ func (p *People) SetBlocked(tx *db.Tx, userID string, blocked bool) (changed boo
 // Remove deletes a user, their identities, their password and what was mailed to them. Ending
 // their sessions and grants is for the caller.
 func (p *People) Remove(tx *db.Tx, userID string) error {
+	p.changed(tx)
 	u, err := p.InTx(tx, userID)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func checkRedemption(c grants.Code, client *apps.Client, p oauth.Params) error {
 // livingUser returns the user of a grant, or invalid_grant when there is none any more or they are
 // blocked. It is asked at every use of a grant.
 func (s *Server) livingUser(ctx context.Context, tn *tenant.Tenant, userID string) (*people.User, error) {
-	user, err := s.People.ByID(ctx, tn, userID)
+	user, err := s.People.Known(ctx, tn, userID)
 	if fault.Is(err, fault.NotFound) {
 		return nil, oauth.NewError(oauth.InvalidGrant, "The user does not exist any more.")
 	}

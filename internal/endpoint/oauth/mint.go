@@ -46,7 +46,7 @@ func (s *Server) mintTokens(ctx context.Context, tn *tenant.Tenant, client *apps
 		scope = identity
 		claims.Audience = jose.Audience{tn.UserInfoAudience()}
 	} else {
-		permissions, err := s.Access.Permissions(ctx, tn, t.UserID, api.Identifier)
+		permissions, err := s.Access.KnownPermissions(ctx, tn, t.UserID, api.Identifier)
 		if err != nil {
 			return nil, err
 		}
