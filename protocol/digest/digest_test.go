@@ -103,6 +103,7 @@ func TestThreat_AK10_ParseCredentials(t *testing.T) {
 		{"nonce twice", whole + `, nonce="n"`, "error"},
 		{"unknown twice", whole + `, x=1, x=1`, "error"},
 		{"extended in Latin-1", named(`username*=ISO-8859-1''j%FCrgen`), "error"},
+		{"extended in Latin-1, all ASCII", named(`username*=ISO-8859-1''jurgen`), "error"},
 		{"extended, not UTF-8 inside", named(`username*=UTF-8''j%FCrgen`), "error"},
 		{"extended, one quote", named(`username*=UTF-8'jurgen`), "error"},
 		{"extended, no quotes", named(`username*=jurgen`), "error"},
