@@ -77,29 +77,31 @@ func (s *Scheme) establish(ctx context.Context, r *http.Request, presented oauth
 		return guard.Result{BeforeHeader: hook}, refusal(err)
 	}
 	if s.revocations != nil {
-		cleared, err := s.revocations.Check(ctx, t.principal, presented.Token, t.cleared.Load())
+		cleared, err := s.revocations.Check(ctx, &t.principal, presented.Token, t.cleared.Load())
 		if err != nil {
 			return guard.Result{}, revoked(err)
 		}
 		t.cleared.Store(cleared)
 	}
-	return guard.Result{Principal: t.principal, BeforeHeader: hook}, nil
+	return guard.Result{Principal: &t.principal, BeforeHeader: hook}, nil
 }
 
 // confirm demands the proof that a bound token asks for (RFC 9449 §7, RFC 8705
 // §3). What is bound must be shown as bound, and what is not must not.
 func (s *Scheme) confirm(r *http.Request, now time.Time, presented oauth.PresentedToken, t *token) (hook func(http.Header), err error) {
-	switch key := t.principal.Confirmation; {
+	if !t.bound && !presented.DPoP {
+		return nil, nil
+	}
+	key := t.principal.Confirmation
+	switch {
 	case key.JKT != "" && !presented.DPoP:
 		return nil, notProven("The access token is bound to a key and must come by the scheme DPoP, with a proof", nil)
 	case key.JKT != "":
 		return s.dpop.confirm(r, now, presented.Token, key.JKT)
 	case presented.DPoP:
 		return nil, notProven("The access token is not bound to a key and must not come by the scheme DPoP", nil)
-	case key.X5T != "":
-		return nil, s.confirmCertificate(r, key.X5T)
 	}
-	return nil, nil
+	return nil, s.confirmCertificate(r, key.X5T)
 }
 
 func notProven(description string, cause error) *guard.Error {

@@ -74,20 +74,23 @@ func (s *Scheme) issuerOf(token string) (i *issuer, opaque bool) {
 	return nil, false
 }
 
-// judge checks a token that is not remembered.
-func (s *Scheme) judge(ctx context.Context, now time.Time, text string) (*token, error) {
+// judge finds out about a token that is not remembered.
+func (s *Scheme) judge(ctx context.Context, now time.Time, text string, t *token) error {
+	if err := oauth.CheckTokenSyntax(text); err != nil {
+		return err
+	}
 	i, opaque := s.issuerOf(text)
 	switch {
 	case i == nil:
-		return nil, oauth.ErrIssuer
+		return oauth.ErrIssuer
 	case opaque || i.always:
-		return i.ask(ctx, now, text)
+		return i.ask(ctx, now, text, t)
 	}
-	return i.verify(ctx, now, text)
+	return i.verify(ctx, now, text, t)
 }
 
 // verify checks a JWT with the issuer's keys.
-func (i *issuer) verify(ctx context.Context, now time.Time, text string) (*token, error) {
+func (i *issuer) verify(ctx context.Context, now time.Time, text string, t *token) error {
 	rules := i.rules
 	rules.Now = now
 	var missing error
@@ -100,37 +103,29 @@ func (i *issuer) verify(ctx context.Context, now time.Time, text string) (*token
 	})
 	switch {
 	case missing != nil:
-		return nil, unavailable("The keys to check the access token cannot be fetched at the moment", missing)
+		return unavailable("The keys to check the access token cannot be fetched at the moment", missing)
 	case err != nil:
-		return nil, err
+		return err
 	}
-	p, err := i.principal(verified.Claims(), verified.IsClient(), verified.Payload())
-	if err != nil {
-		return nil, err
-	}
-	key := verified.Key()
-	p.KeyID = key.KeyID
-	return &token{principal: p, issuer: i, key: key, until: p.Expiry.Add(rules.Leeway)}, nil
+	t.key = verified.Key()
+	end := verified.Claims().Expiry.Time().Add(rules.Leeway)
+	return i.fill(t, end, verified.Claims(), verified.IsClient(), verified.Payload())
 }
 
 // ask has the issuer judge a token, and then judges the answer.
-func (i *issuer) ask(ctx context.Context, now time.Time, text string) (*token, error) {
+func (i *issuer) ask(ctx context.Context, now time.Time, text string, t *token) error {
 	said, until, err := i.introspection.Ask(ctx, text)
 	switch {
 	case errors.Is(err, introspect.ErrUnavailable):
-		return nil, unavailable("The issuer of the access token cannot be asked at the moment", err)
+		return unavailable("The issuer of the access token cannot be asked at the moment", err)
 	case err != nil:
-		return nil, err
+		return err
 	}
 	err = said.Check(oauth.IntrospectionRules{
 		Issuer: i.rules.Issuer, Audience: i.rules.Audience, NoAudience: i.noAudience, Now: now, Leeway: i.rules.Leeway,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p, err := i.principal(said.Claims(), said.IsClient(), said.Payload())
-	if err != nil {
-		return nil, err
-	}
-	return &token{principal: p, issuer: i, until: until}, nil
+	return i.fill(t, until, said.Claims(), said.IsClient(), said.Payload())
 }

@@ -10,47 +10,54 @@ import (
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
 )
 
-// token is what is known of an access token once it was checked. The principal
-// is shared by all requests that show the token, none of which may change it.
+// token is what is known of an access token once it was checked. It lies in one
+// piece, what every request needs in front: with thousands of tokens in use the
+// way to memory is most of what a remembered one costs.
 type token struct {
-	principal *guard.Principal
-	issuer    *issuer
-	key       jose.Key      // that verified it, zero if the issuer was asked instead
-	until     time.Time     // when it ends, or has to be asked about again
-	cleared   atomic.Uint64 // what Revocations returned last
+	until   int64         // in Unix seconds, when it ends or has to be asked about again
+	cleared atomic.Uint64 // what Revocations returned last
+	issuer  *issuer
+	key     jose.Key // that verified it, zero if the issuer was asked instead
+	bound   bool     // to a key or a certificate
+	// principal is shared by all requests that show the token, none of which may
+	// change it.
+	principal guard.Principal
 }
 
-// memory keeps tokens by their digests.
-type memory = tokencache.Cache[*token]
+type (
+	memory     = tokencache.Cache[token]
+	remembered = tokencache.Entry[token]
+)
 
 // check returns what is known of a token: from memory if what was found out
 // still stands, else by finding out.
 func (s *Scheme) check(ctx context.Context, now time.Time, text string) (*token, error) {
 	if s.memory == nil || len(text) > jose.MaxTokenBytes {
-		return s.judge(ctx, now, text)
+		t := &token{}
+		return t, s.judge(ctx, now, text, t)
 	}
 	digest := tokencache.Of(text)
 	if known := s.memory.Get(&digest); known != nil {
 		if known.Value.stands(ctx, now) {
-			return known.Value, nil
+			return &known.Value, nil
 		}
 		s.memory.Drop(known)
 	}
-	t, err := s.judge(ctx, now, text)
-	if err != nil {
+	found := &remembered{Digest: digest}
+	if err := s.judge(ctx, now, text, &found.Value); err != nil {
 		return nil, err
 	}
-	if now.Before(t.until) {
-		s.memory.Put(&tokencache.Entry[*token]{Digest: digest, Value: t})
+	if found.Value.until > now.Unix() {
+		s.memory.Put(found)
 	}
-	return t, nil
+	return &found.Value, nil
 }
 
 // stands reports whether a token need not be checked again: its time is not
 // over, and the issuer has not withdrawn the key that signed it. Everything else
 // that was checked cannot change.
 func (t *token) stands(ctx context.Context, now time.Time) bool {
-	if !now.Before(t.until) {
+	if t.until <= now.Unix() {
 		return false
 	}
 	if t.key.Key == nil {

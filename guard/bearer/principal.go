@@ -3,15 +3,18 @@ package bearer
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
-// principal makes a principal of the claims of a token that is good.
-func (i *issuer) principal(c *oauth.AccessTokenClaims, isClient bool, claims []byte) (*guard.Principal, error) {
-	p := &guard.Principal{
+// fill makes t of the claims of a token that is good until then.
+func (i *issuer) fill(t *token, until time.Time, c *oauth.AccessTokenClaims, isClient bool, claims []byte) error {
+	t.issuer, t.until, t.bound = i, until.Unix(), c.Confirmation != nil
+	p := &t.principal
+	*p = guard.Principal{
 		Kind:         guard.User,
 		Subject:      c.Subject,
 		Issuer:       i.rules.Issuer,
@@ -25,6 +28,7 @@ func (i *issuer) principal(c *oauth.AccessTokenClaims, isClient bool, claims []b
 		SessionID:    c.SessionID,
 		GrantID:      c.GrantID,
 		TokenID:      c.ID,
+		KeyID:        t.key.KeyID,
 		IssuedAt:     c.IssuedAt.Time(),
 		Expiry:       c.Expiry.Time(),
 		Claims:       claims,
@@ -44,16 +48,16 @@ func (i *issuer) principal(c *oauth.AccessTokenClaims, isClient bool, claims []b
 	if i.roles != nil {
 		roles, err := textsAt(claims, i.roles)
 		if err != nil {
-			return nil, fmt.Errorf("bearer: roles at %q: %w", i.roles, err)
+			return fmt.Errorf("bearer: roles at %q: %w", i.roles, err)
 		}
 		p.Roles = roles
 	}
 	if i.complete != nil {
 		if err := i.complete(p); err != nil {
-			return nil, fmt.Errorf("bearer: Claims: %w", err)
+			return fmt.Errorf("bearer: Claims: %w", err)
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // textsAt returns the array of strings at the end of a way through objects, nil

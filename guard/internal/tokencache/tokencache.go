@@ -41,10 +41,14 @@ type Cache[T any] struct {
 // ways is in how many places one token may be kept.
 const ways = 8
 
-// New returns a cache with room for so many tokens in use at a time. As places
-// are found by digest it has twice as many, which is the most it ever holds.
+// spare is how many places there are for each token, so that hardly two in use
+// have to share one: of so many tokens as the cache is for, one in ten thousand.
+const spare = 4
+
+// New returns a cache with room for so many tokens in use at a time. The most it
+// ever holds is four times as many.
 func New[T any](tokens int) *Cache[T] {
-	return &Cache[T]{make([]atomic.Pointer[Entry[T]], (2*tokens+ways-1)/ways*ways)}
+	return &Cache[T]{make([]atomic.Pointer[Entry[T]], (spare*tokens+ways-1)/ways*ways)}
 }
 
 func (c *Cache[T]) places(d *Digest) []atomic.Pointer[Entry[T]] {
