@@ -30,6 +30,7 @@ const secret = "a-secret-for-tests-a-secret-for-tests"
 type app struct {
 	issuer *testissuer.Issuer
 	login  *oidclogin.Login
+	mux    *http.ServeMux
 	server *httptest.Server
 	clock  *testclock.Clock
 	log    *syncBuffer
@@ -85,7 +86,7 @@ func newAppAt(t testing.TB, issuer *testissuer.Issuer, clock *testclock.Clock, t
 	})))
 	mux.Handle("/tokens", guard.Optional(a.login)(http.HandlerFunc(tokens)))
 	mux.Handle("/refresh", guard.Optional(a.login)(http.HandlerFunc(refresh)))
-	a.store = o.Store
+	a.store, a.mux = o.Store, mux
 	return a
 }
 

@@ -154,7 +154,7 @@ func (l *Login) begin(h http.Header, r *http.Request, data sessionData) *Error {
 	}
 	token, err := l.store.Create(ctx, rec)
 	if err != nil {
-		return sessionFailed(err)
+		return sessionFailed(l.tooBig(err, s.data))
 	}
 	if err := l.cookie.Set(h, r, token, rec.Expires.Sub(l.now())); err != nil {
 		return sessionFailed(l.tooBig(err, s.data))

@@ -444,16 +444,26 @@ func (s *Session) update(ctx context.Context, d *sessionData) (token string, err
 			return "", err
 		}
 		token, err := l.store.Update(ctx, s.token, rec)
-		if !l.stateless || len(d.Others) == 0 || err == nil && len(token) <= cookies.MaxValue {
+		if err == nil && l.stateless && len(token) > cookies.MaxValue {
+			err = &cookies.TooLongError{Name: l.cookie.Name, Size: len(token)}
+		}
+		switch {
+		case !l.stateless || err == nil:
 			return token, err
+		case len(d.Others) == 0:
+			return "", l.tooBig(err, *d)
 		}
 		l.log.WarnContext(ctx, "guard: the session cookie is full, an access token for another audience was dropped", "audience", d.Others[0].Audience, "error", l.tooBig(err, *d))
 		d.Others = d.Others[1:]
 	}
 }
 
-// tooBig says what fills a cookie that a session did not fit into.
+// tooBig says what fills a cookie that a session did not fit into, which is all
+// that can go wrong with one.
 func (l *Login) tooBig(err error, d sessionData) error {
+	if !l.stateless {
+		return err
+	}
 	others := 0
 	for _, o := range d.Others {
 		others += len(o.AccessToken)
