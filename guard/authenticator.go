@@ -34,7 +34,8 @@ type Authenticator interface {
 // can sign in on a page. Require sends a browser there instead of answering 401.
 type BrowserLogin interface {
 	// LoginURL returns where to send the browser that made r, so that it comes
-	// back to r's address once signed in.
+	// back to r's address once signed in. Empty means nowhere: another scheme is
+	// asked, and if none has a page the request gets its 401.
 	LoginURL(r *http.Request) string
 }
 

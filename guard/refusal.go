@@ -55,15 +55,19 @@ func (p *policy) refusal(w http.ResponseWriter, r *http.Request, why *Error) *Re
 // empty if that would not help.
 func (p *policy) loginURL(r *http.Request, why *Error) string {
 	for _, l := range p.chain {
+		page := ""
 		switch {
 		case why == nil:
 			if b, ok := l.Authenticator.(BrowserLogin); ok {
-				return b.LoginURL(r)
+				page = b.LoginURL(r)
 			}
 		case why.Code == InsufficientUserAuthentication && why.raised(l):
 			if s, ok := l.Authenticator.(StepUpLogin); ok {
-				return s.StepUpURL(r, why)
+				page = s.StepUpURL(r, why)
 			}
+		}
+		if page != "" {
+			return page
 		}
 	}
 	return ""
