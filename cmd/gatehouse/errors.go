@@ -26,6 +26,8 @@ func flagOf(field string) string {
 		return "--permission"
 	case "scope", "audience":
 		return "--grant"
+	case "networks":
+		return "--network"
 	case "permissions":
 		return "--allow"
 	case "default_permissions":

@@ -23,6 +23,7 @@ type commands struct {
 	Client    clientCommand    `cmd:"" help:"Applications: create, list, show, update, delete, rotate-secret." group:"house"`
 	API       apiCommand       `cmd:"" name:"api" help:"APIs, which access tokens are for: create, list, show, update, delete." group:"house"`
 	User      userCommand      `cmd:"" help:"People: create, list, show, update, delete, ban, unban, password-link, import." group:"house"`
+	APIKey    apiKeyCommand    `cmd:"" name:"apikey" help:"API keys: create, list, show, rotate, revoke." group:"house"`
 	Masterkey masterkeyCommand `cmd:"" help:"The keys that seal secrets in the database: rotate." group:"house"`
 
 	Config  configCommand  `cmd:"" help:"The configuration: check, explain."`

@@ -8,6 +8,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/protocol/apikey"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
@@ -94,6 +95,9 @@ func unknownGrant(name string) *oauth.Error {
 func (s *Server) params(w http.ResponseWriter, r *http.Request) (oauth.Params, error) {
 	if err := oauth.CheckCredentialsNotInQuery(r.URL.Query()); err != nil {
 		return nil, err
+	}
+	if apikey.Contains(r.URL.RawQuery) {
+		return nil, oauth.NewError(oauth.InvalidRequest, "An API key must not be sent in the address.")
 	}
 	body, err := httpx.ReadBody(w, r, oauth.MaxBodyBytes+1)
 	if errors.Is(err, httpx.ErrTooLarge) {
