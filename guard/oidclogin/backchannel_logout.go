@@ -2,6 +2,7 @@ package oidclogin
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"mime"
 	"net/http"
@@ -18,6 +19,9 @@ const (
 	maxForm = 64 << 10
 	// maxLogoutTokens is how many logout tokens are remembered. They live minutes.
 	maxLogoutTokens = 10_000
+	// rememberLogout is longer than a logout token is accepted, with any leeway that
+	// makes sense.
+	rememberLogout = time.Hour
 )
 
 // BackchannelLogout is the handler of POST {Prefix}/backchannel-logout, where the
@@ -99,30 +103,31 @@ func (l *Login) backchannelLogout(ctx context.Context, index session.Index, toke
 // as the token lives, a few minutes, and does no worse than sign somebody out.
 type logoutTokens struct {
 	mu   sync.Mutex
-	seen map[string]time.Time
+	seen map[[sha256.Size]byte]time.Time // by hash: a jti may be long
 }
 
 // first reports whether id was not seen before, and remembers it.
 func (t *logoutTokens) first(id string, now time.Time) bool {
+	key := sha256.Sum256([]byte(id))
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, seen := t.seen[id]; seen {
+	if _, seen := t.seen[key]; seen {
 		return false
 	}
 	if t.seen == nil {
-		t.seen = map[string]time.Time{}
+		t.seen = map[[sha256.Size]byte]time.Time{}
 	}
 	if len(t.seen) >= maxLogoutTokens {
 		t.sweep(now)
 	}
-	t.seen[id] = now
+	t.seen[key] = now
 	return true
 }
 
 func (t *logoutTokens) forget(id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.seen, id)
+	delete(t.seen, sha256.Sum256([]byte(id)))
 }
 
 // sweep makes room: for what is too old to be accepted again, else by starting
@@ -138,7 +143,3 @@ func (t *logoutTokens) sweep(now time.Time) {
 		clear(t.seen)
 	}
 }
-
-// rememberLogout is longer than a logout token is accepted, with any leeway that
-// makes sense.
-const rememberLogout = time.Hour

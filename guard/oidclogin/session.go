@@ -2,6 +2,7 @@ package oidclogin
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -50,6 +51,7 @@ type Session struct {
 // into a cookie. Copies share what Others and Values point to, so these are
 // replaced and never changed.
 type sessionData struct {
+	ID           string            `json:"id,omitempty"` // tells a person's sessions apart; no secret
 	Issuer       string            `json:"iss"`
 	ClientID     string            `json:"cid"`
 	IDToken      string            `json:"idt"`
@@ -168,6 +170,9 @@ func (l *Login) newSessionData(tokens tokenResponse, idToken *oidc.IDToken) sess
 		SignedIn: now.Unix(),
 		Seen:     now.Unix(),
 		Scope:    strings.Join(l.options.Scopes, " "), // RFC 6749 §5.1: as asked for unless the answer says otherwise
+	}
+	if !l.stateless {
+		d.ID = rand.Text()
 	}
 	d.RefreshToken = tokens.RefreshToken
 	d.take(tokens, now)
