@@ -3,10 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -96,7 +97,9 @@ func (p *process) firstAnswer() error {
 // at each of its starts.
 func freeAddress() (string, error) {
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000))
+		var random [2]byte
+		rand.Read(random[:])
+		address := fmt.Sprintf("127.0.0.1:%d", 20_000+int(binary.BigEndian.Uint16(random[:]))%10_000)
 		if l, err := net.Listen("tcp", address); err == nil {
 			return address, l.Close()
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db/dbtest"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 )
 
 // The test binary starts itself again with one of these set, to be killed or refused.
@@ -48,10 +48,7 @@ func fail(err error) {
 	os.Exit(0)
 }
 
-const (
-	writers = 16
-	rounds  = 10
-)
+const writers = 16
 
 // writeUntilKilled has several callers write pairs of rows, and prints the id of each pair after Write has returned.
 func writeUntilKilled(url string) error {
@@ -98,9 +95,10 @@ func TestThreat_DB01_KilledUnderWriteLoad(t *testing.T) {
 }
 
 func testDurable(t *testing.T, url string) {
-	random := rand.New(rand.NewPCG(1, 2))
+	random := proof.Rand(t)
+	kills := proof.Times(10, 1000)
 	var journal []int
-	for range rounds {
+	for range kills {
 		journal = append(journal, killWriter(t, url, 1+random.IntN(400))...)
 
 		d, err := db.Open(t.Context(), url, db.Options{})
@@ -130,7 +128,7 @@ func testDurable(t *testing.T, url string) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d writes were acknowledged over %d kills", len(journal), rounds)
+	t.Logf("%d writes were acknowledged over %d kills", len(journal), kills)
 }
 
 // killWriter starts a writer, kills it once it has acknowledged n writes, and returns all it acknowledged.

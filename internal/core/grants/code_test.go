@@ -114,7 +114,7 @@ func TestThreat_TK01_ReplayRevokesWhatCameOfTheCode(t *testing.T) {
 func TestThreat_TK02_OneOfManyRedeemsAndTheOthersEndIt(t *testing.T) {
 	two(t, func(t *testing.T, w *world) {
 		for _, n := range []int{2, 8, callers} {
-			for round := range rounds {
+			for round := range rounds() {
 				user := fmt.Sprintf("user-%d-%d", n, round)
 				code := w.code(t, terms(spa, user, w.signIn(t, user)))
 				var won atomic.Pointer[grants.Redeemed]

@@ -56,7 +56,7 @@ func TestThreat_TK06_ReuseKillsTheFamilyForGood(t *testing.T) {
 
 func TestThreat_TK06_ParallelReuseIsRecordedOnce(t *testing.T) {
 	two(t, func(t *testing.T, w *world) {
-		for round := range rounds {
+		for round := range rounds() {
 			user := fmt.Sprint("user-", round)
 			first := w.family(t, spa, user).RefreshToken
 			current := w.mustRefresh(t, spa, first)
@@ -78,7 +78,7 @@ func TestThreat_TK06_ParallelReuseIsRecordedOnce(t *testing.T) {
 func TestThreat_TK07_ParallelCallersGetOneSuccessor(t *testing.T) {
 	two(t, func(t *testing.T, w *world) {
 		for _, n := range []int{2, 8, callers} {
-			for round := range rounds {
+			for round := range rounds() {
 				user := fmt.Sprintf("user-%d-%d", n, round)
 				token := w.family(t, spa, user).RefreshToken
 				var mu sync.Mutex

@@ -225,7 +225,7 @@ func readNumbers(t *testing.T, n node) map[int64]bool {
 // However the ways to end things meet, none waits for another in a circle.
 func TestThreat_DB09_RevocationsNeverDeadlock(t *testing.T) {
 	two(t, func(t *testing.T, w *world) {
-		for round := range rounds {
+		for round := range rounds() {
 			var families []*grants.Redeemed
 			var used []string
 			for i := range 6 {
@@ -268,7 +268,7 @@ func TestThreat_DB09_RevocationsNeverDeadlock(t *testing.T) {
 // Whatever is under way when a user is ended, nothing of theirs is alive afterwards.
 func TestThreat_TK09_NothingIsBornBesideTheEnd(t *testing.T) {
 	two(t, func(t *testing.T, w *world) {
-		for round := range rounds {
+		for round := range rounds() {
 			user := fmt.Sprint("user-", round)
 			var codes, tokens []string
 			var sids []string

@@ -22,6 +22,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
 	"github.com/gatehouse-dev/gatehouse/internal/core/schema"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 )
 
 var (
@@ -257,7 +258,7 @@ func wrong(code string) string {
 
 func TestThreat_MF09_FiveTriesHoweverManyAtOnce(t *testing.T) {
 	two(t, func(t *testing.T, w world) {
-		for range 20 {
+		for range proof.Times(20, 1000) {
 			challenge := people.NewChallenge{Purpose: people.SignUp, Target: "ada@example.com", Browser: "browser", Payload: []byte("x")}
 			challengeID, code := w.issue(t, challenge)
 			var tried atomic.Int64
@@ -353,7 +354,7 @@ func TestThreat_MF09_ThreeLiveCodesForOneAddress(t *testing.T) {
 
 func TestThreat_EM02_CodesAndTicketsWorkOnce(t *testing.T) {
 	two(t, func(t *testing.T, w world) {
-		for range 20 {
+		for range proof.Times(20, 1000) {
 			challengeID, code := w.issue(t, people.NewChallenge{Purpose: people.SignUp, Target: "ada@example.com", Browser: "b", Payload: []byte("x")})
 			var token string
 			write(t, w.tn, func(tx *db.Tx) (err error) {

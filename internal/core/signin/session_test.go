@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
 	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 )
 
 // Every sign-in makes new ids, and the ids it came with open nothing from then on.
@@ -71,7 +72,7 @@ func TestThreat_BR01_NewIDAtEverySignIn(t *testing.T) {
 func TestThreat_BR01_OneSuccessorOfAnID(t *testing.T) {
 	two(t, func(t *testing.T, w *world) {
 		w.user(t, "ada@example.com")
-		for range 20 {
+		for range proof.Times(20, 1000) {
 			before := w.signIn(t, "ada@example.com", signin.From{Address: home})
 			var mu sync.Mutex
 			sids, cookies := map[string]int{}, map[string]bool{}

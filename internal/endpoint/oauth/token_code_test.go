@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
 )
@@ -54,7 +55,7 @@ func TestThreat_TK02_ParallelRedemptionHasOneWinnerAndNoLiveFamily(t *testing.T)
 	onBoth(t, func(t *testing.T, i *servertest.Instance, _ func(*servertest.Instance) *servertest.Instance) {
 		b := i.NewBrowser(t)
 		b.SignIn(demo.Reader, i.Password(t, demo.Reader))
-		for range 4 {
+		for range proof.Times(4, 1000) {
 			code := b.Authorize(demo.SPA, "scope", offlineShows).Answer(t)
 			var winner atomic.Pointer[servertest.Tokens]
 			var winners atomic.Int32

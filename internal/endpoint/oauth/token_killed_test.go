@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -19,6 +18,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db/dbtest"
 	"github.com/gatehouse-dev/gatehouse/internal/core/schema"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 	"github.com/gatehouse-dev/gatehouse/internal/server"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
@@ -31,8 +31,6 @@ const (
 	envIssuer   = "GATEHOUSE_TEST_HOUSE_ISSUER"
 	envTime     = "GATEHOUSE_TEST_HOUSE_TIME"
 )
-
-const kills = 5
 
 // TestServeUntilKilled is the child, and nothing in an ordinary run.
 func TestServeUntilKilled(t *testing.T) {
@@ -144,11 +142,11 @@ func TestThreat_TK11_RotationSurvivesKill(t *testing.T) {
 }
 
 func killedWhileRefreshing(t *testing.T, database string) {
-	random := rand.New(rand.NewPCG(3, 4))
+	random, rounds := proof.Rand(t), proof.Times(4, 350) // of three kills each
 	m := newMortal(t, database)
 	at := time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
 	acknowledged := 0
-	for round := range kills {
+	for round := range rounds {
 		m.start(at)
 		b := m.NewBrowser(t)
 		b.SignIn(demo.Reader, m.Password(t, demo.Reader))
@@ -189,7 +187,7 @@ func killedWhileRefreshing(t *testing.T, database string) {
 		m.kill()
 		http.DefaultClient.CloseIdleConnections()
 	}
-	t.Logf("%d refreshes were acknowledged over %d kills under load", acknowledged, kills)
+	t.Logf("%d refreshes were acknowledged over %d kills under load", acknowledged, 3*rounds)
 }
 
 // all lets 64 callers refresh at once and counts what they get. The house is killed after so many

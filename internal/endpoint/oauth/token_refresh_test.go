@@ -16,6 +16,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
 )
@@ -88,7 +89,7 @@ func TestThreat_TK07_ParallelRefreshHasOneSuccessor(t *testing.T) {
 
 func TestThreat_TK07_TwoNodesHaveOneSuccessor(t *testing.T) {
 	twoNodes(t, func(t *testing.T, a, b *servertest.Instance) {
-		for range 4 {
+		for range proof.Times(4, 250) {
 			tokens, _ := a.TokensFor(t, demo.Reader, demo.SPA, "scope", offlineShows)
 			successor := oneSuccessor(t, 64, func(n int) servertest.Tokens {
 				return []*servertest.Instance{a, b}[n%2].Refresh(t, demo.SPA, tokens.RefreshToken)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
 )
@@ -212,6 +213,33 @@ func TestThreat_PW06_EqualWorkForAllNames(t *testing.T) {
 		}
 		if (name == "sign-in" || name == "sign-up") && want["hashes"] != 1 {
 			t.Errorf("%s: %d hashes", name, want["hashes"])
+		}
+	}
+}
+
+// Equal work is what every run asks for. That nobody can tell by a watch either is proven with the
+// hashes of production, on a quiet machine.
+func TestThreat_PW06_NoWatchTellsNames(t *testing.T) {
+	o := servertest.Options{Configure: behindProxy}
+	if proof.Wanted() {
+		o.Hash = &people.HasherOptions{}
+	}
+	i := somebodyBlocked(t, o)
+	const somebody = "somebody@example.com" // whose hash is as dear as all here
+	i.AddUser(t, somebody, "a-password-of-theirs")
+	guess := func(email string, network byte) func(n int) {
+		return func(n int) { // from a network of its own each time, so that no limit is met
+			b := from(i.NewBrowser(t), fmt.Sprintf("%d.%d.%d.1", network, n>>8, n&255))
+			if p := b.Enter(b.Get("/u/sign-in"), email, "not-the-password"); p.StatusCode != http.StatusUnprocessableEntity {
+				t.Fatalf("%s, try %d: status %d", email, n, p.StatusCode)
+			}
+		}
+	}
+	for n, email := range []string{somebody, blocked} {
+		timing := proof.Compare(proof.Times(5, 2000), guess(email, byte(11+n)), guess(nobody, byte(21+n)))
+		t.Logf("%s and nobody: %v", email, timing)
+		if proof.Wanted() && !timing.Same() {
+			t.Errorf("a watch tells %s from nobody: %v", email, timing)
 		}
 	}
 }
