@@ -76,18 +76,21 @@ func newAppAt(t testing.TB, issuer *testissuer.Issuer, clock *testclock.Clock, t
 		p, _ := guard.From(r.Context())
 		_, _ = io.WriteString(w, "hello "+p.Subject+" at "+r.URL.RequestURI())
 	})))
-	mux.Handle("/token", guard.Optional(a.login)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, err := oidclogin.AccessToken(r.Context(), "")
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusConflict)
-			return
-		}
-		_, _ = io.WriteString(w, token.AccessToken)
-	})))
+	mux.Handle("/token", guard.Optional(a.login)(http.HandlerFunc(accessToken)))
 	mux.Handle("/tokens", guard.Optional(a.login)(http.HandlerFunc(tokens)))
 	mux.Handle("/refresh", guard.Optional(a.login)(http.HandlerFunc(refresh)))
 	a.store, a.mux = o.Store, mux
 	return a
+}
+
+// accessToken answers with the token of the sign-in.
+func accessToken(w http.ResponseWriter, r *http.Request) {
+	token, err := oidclogin.AccessToken(r.Context(), "")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	_, _ = io.WriteString(w, token.AccessToken)
 }
 
 // request is one with the browser's cookies, not sent yet.

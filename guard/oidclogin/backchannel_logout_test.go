@@ -2,7 +2,6 @@ package oidclogin_test
 
 import (
 	"context"
-	"database/sql"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -101,8 +100,8 @@ func TestBackchannelLogout(t *testing.T) {
 
 // Every process that shares the database hears of it at its next request.
 func TestBackchannelLogoutReachesEveryProcess(t *testing.T) {
-	databases(t, func(t *testing.T, open func() *sql.DB) {
-		apps := processes(t, 2, open, func(o *oidclogin.Options) { o.CookieName = "app" })
+	databases(t, func(t *testing.T, d database) {
+		apps := processes(t, 2, d, func(o *oidclogin.Options) { o.CookieName = "app" })
 		b := apps[0].browser(t)
 		b.signIn()
 		elsewhere := apps[1].browser(t)
