@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/guard/internal/cookies"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/keyring"
 )
 
@@ -37,10 +38,11 @@ func (s CookieStore) WithClock(now func() time.Time) *CookieStore {
 	return &s
 }
 
-// Create implements Store.
+// Create implements Store. A record that does not fit into cookies is a
+// *TooLargeError.
 func (s *CookieStore) Create(_ context.Context, rec Record) (string, error) {
 	rec.Version = 1
-	return s.seal(rec), nil
+	return s.seal(rec)
 }
 
 // Find implements Store.
@@ -66,10 +68,11 @@ func (s *CookieStore) Find(_ context.Context, app, token string) (Record, error)
 }
 
 // Update implements Store. There is nobody to compare with, so it never
-// conflicts; of two responses to one browser the later one stays.
+// conflicts; of two responses to one browser the later one stays. A record that
+// does not fit into cookies is a *TooLargeError.
 func (s *CookieStore) Update(_ context.Context, _ string, rec Record) (string, error) {
 	rec.Version++
-	return s.seal(rec), nil
+	return s.seal(rec)
 }
 
 // Delete implements Store; there is nothing to delete.
@@ -77,12 +80,29 @@ func (s *CookieStore) Delete(context.Context, string, string) error { return nil
 
 const cookieHead = 16 // expiry and version, 8 bytes each
 
+// TooLargeError says that a session does not fit into the browser's cookies. What
+// was there before stays as it was. Keep large values elsewhere, under an id that
+// is in the session, or use a store with memory.
+type TooLargeError struct {
+	// Size and Max are in bytes, as the cookie would have them.
+	Size, Max int
+}
+
+// Error names both sizes.
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("session: %d bytes do not fit into cookies, which hold %d", e.Size, e.Max)
+}
+
 // seal drops Subject and SessionID: Data has them, and a cookie is no index.
-func (s *CookieStore) seal(rec Record) string {
+func (s *CookieStore) seal(rec Record) (string, error) {
 	plain := binary.BigEndian.AppendUint64(nil, uint64(rec.Expires.UnixMicro()))
 	plain = binary.BigEndian.AppendUint64(plain, uint64(rec.Version))
 	plain = append(plain, rec.Data...)
-	return base64.RawURLEncoding.EncodeToString(s.sealer.Seal(rec.App, plain))
+	token := base64.RawURLEncoding.EncodeToString(s.sealer.Seal(rec.App, plain))
+	if len(token) > cookies.MaxValue {
+		return "", &TooLargeError{Size: len(token), Max: cookies.MaxValue}
+	}
+	return token, nil
 }
 
 func sealerFor(purpose string, secrets []string) (*keyring.Sealer, error) {

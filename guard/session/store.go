@@ -1,15 +1,3 @@
-// Package session keeps what a server remembers about a browser.
-//
-// A [Store] maps a token, which travels in a cookie, to a [Record]. Three are
-// here: [CookieStore] needs no server state, the token is the encrypted record
-// itself; [MemoryStore] is for one process and for tests; [SQLStore] keeps rows
-// in SQLite or PostgreSQL. With the latter two the token is a random name, known
-// to the store only by its hash, and ending a session ends it at once; an
-// encrypted cookie that was copied stays good until it expires.
-//
-// Stores do not know what a record means. Package oidclogin, one floor up,
-// decides what to put in, when a session has been idle too long, and how the
-// cookie looks.
 package session
 
 import (
