@@ -392,6 +392,42 @@ func TestRefreshOfTheClaims(t *testing.T) {
 	})
 }
 
+// What a renewed ID token does not repeat stays true, and the session can still be
+// found by the sid it came with.
+func TestClaimsThatARenewalLeavesOut(t *testing.T) {
+	stores(t, func(t *testing.T, change func(*oidclogin.Options)) {
+		a := newApp(t, false, func(o *oidclogin.Options) { offline(o); change(o) })
+		b := a.browser(t)
+		b.signIn()
+		was := a.session(t, b).Principal()
+		a.issuer.Lock(func() {
+			a.issuer.IDToken = func(c map[string]any) {
+				for _, name := range []string{"sid", "acr", "amr", "auth_time"} {
+					delete(c, name)
+				}
+			}
+		})
+		for range 2 {
+			a.clock.Advance(10 * time.Minute)
+			b.token()
+			if p := a.session(t, b).Principal(); p.SessionID != was.SessionID || p.ACR != was.ACR || !slices.Equal(p.AMR, was.AMR) || !p.AuthTime.Equal(was.AuthTime) || p.SessionID == "" {
+				t.Errorf("%+v", p)
+			}
+		}
+		a.issuer.Lock(func() { a.issuer.IDToken = func(c map[string]any) { c["acr"] = "gold" } })
+		a.clock.Advance(10 * time.Minute)
+		b.token()
+		if p := a.session(t, b).Principal(); p.ACR != "gold" || p.SessionID != was.SessionID {
+			t.Errorf("%+v", p)
+		}
+		if a.store != nil {
+			if res := a.deliver(t, a.issuer.Sign(t, "logout+jwt", a.logoutClaims())); res.StatusCode != http.StatusOK || b.signedIn() {
+				t.Errorf("not found by its sid: %d", res.StatusCode)
+			}
+		}
+	})
+}
+
 func refresh(w http.ResponseWriter, r *http.Request) {
 	s, ok := oidclogin.FromContext(r.Context())
 	if !ok {

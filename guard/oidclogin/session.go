@@ -1,6 +1,7 @@
 package oidclogin
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -63,9 +64,20 @@ type sessionData struct {
 	Renewed      int64             `json:"ren"`           // microseconds: when the tokens were got
 	SignedIn     int64             `json:"si"`            // seconds
 	Seen         int64             `json:"se"`            // seconds
+	Kept         *keptClaims       `json:"kpt,omitempty"`
 	Others       []otherToken      `json:"ots,omitempty"`
 	Roles        *[]string         `json:"rol,omitempty"` // nil: as the ID token says
 	Values       map[string]string `json:"val,omitempty"`
+}
+
+// keptClaims are claims of earlier ID tokens of this sign-in that the present one
+// does not repeat: providers may leave them out of a renewal (OpenID Connect Core
+// §12.2), and they stay true.
+type keptClaims struct {
+	SessionID string           `json:"sid,omitempty"`
+	ACR       string           `json:"acr,omitempty"`
+	AMR       []string         `json:"amr,omitempty"`
+	AuthTime  jose.NumericDate `json:"auth_time,omitempty"`
 }
 
 // otherToken is an access token for another audience, or with other scopes,
@@ -180,14 +192,17 @@ func (l *Login) newSessionData(tokens tokenResponse, idToken *oidc.IDToken) sess
 }
 
 // take notes newly issued tokens, the refresh token excepted.
-func (d *sessionData) take(t tokenResponse, now time.Time) {
+func (d *sessionData) take(t tokenResponse, at time.Time) {
 	d.AccessToken = t.AccessToken
 	d.AccessExpiry = 0
-	if expiry := t.expiry(now); !expiry.IsZero() {
+	if expiry := t.expiry(at); !expiry.IsZero() {
 		d.AccessExpiry = expiry.Unix()
 	}
 	if t.IDToken != "" {
-		d.IDToken = t.IDToken
+		_, before, _ := d.claims() // of none, at sign-in
+		d.IDToken, d.Kept = t.IDToken, nil
+		_, now, _ := d.claims()
+		d.Kept = before.missingIn(now)
 	}
 	if t.Scope != "" {
 		d.Scope = t.Scope
@@ -195,7 +210,7 @@ func (d *sessionData) take(t tokenResponse, now time.Time) {
 	if grant := claimsOfAccessToken(t.AccessToken).GrantID; grant != "" {
 		d.Grant = grant
 	}
-	d.Renewed = now.UnixMicro()
+	d.Renewed = at.UnixMicro()
 }
 
 // expires is the earlier of the idle and the absolute limit.
@@ -216,7 +231,36 @@ func (d sessionData) claims() (payload []byte, c idClaims, err error) {
 	if payload, err = base64.RawURLEncoding.DecodeString(encoded); err != nil {
 		return nil, c, err
 	}
-	return payload, c, jose.Decode(payload, &c)
+	if err = jose.Decode(payload, &c); err == nil && d.Kept != nil {
+		c.SessionID = cmp.Or(c.SessionID, d.Kept.SessionID)
+		c.ACR = cmp.Or(c.ACR, d.Kept.ACR)
+		c.AuthTime = cmp.Or(c.AuthTime, d.Kept.AuthTime)
+		if c.AMR == nil {
+			c.AMR = d.Kept.AMR
+		}
+	}
+	return payload, c, err
+}
+
+// missingIn returns what c says and next does not, nil if there is nothing.
+func (c idClaims) missingIn(next idClaims) *keptClaims {
+	var k keptClaims
+	if next.SessionID == "" {
+		k.SessionID = c.SessionID
+	}
+	if next.ACR == "" {
+		k.ACR = c.ACR
+	}
+	if next.AMR == nil {
+		k.AMR = c.AMR
+	}
+	if next.AuthTime == 0 {
+		k.AuthTime = c.AuthTime
+	}
+	if k.SessionID == "" && k.ACR == "" && k.AMR == nil && k.AuthTime == 0 {
+		return nil
+	}
+	return &k
 }
 
 type idClaims struct {
