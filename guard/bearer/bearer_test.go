@@ -49,8 +49,12 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 // call sends a request to an API that scheme guards.
 func call(scheme guard.Authenticator, r *http.Request, options ...guard.Option) *httptest.ResponseRecorder {
+	return serve(guard.Require(scheme, options...)(http.HandlerFunc(echo)), r)
+}
+
+func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	guard.Require(scheme, options...)(http.HandlerFunc(echo)).ServeHTTP(w, r)
+	h.ServeHTTP(w, r)
 	return w
 }
 

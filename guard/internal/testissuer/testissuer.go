@@ -8,6 +8,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -48,6 +49,8 @@ type Issuer struct {
 	Before func(w http.ResponseWriter, r *http.Request) bool
 	// KeysCacheControl is sent with the keys.
 	KeysCacheControl string
+	// Introspection changes an answer about a token before it is sent.
+	Introspection func(token string, answer map[string]any)
 	// AccessLife is how long access tokens live.
 	AccessLife time.Duration
 
@@ -60,6 +63,7 @@ type Issuer struct {
 	codes   map[string]url.Values
 	refresh map[string]refreshState
 	forms   []url.Values
+	opaque  map[string]map[string]any // what is known of opaque tokens
 }
 
 type key struct {
@@ -78,6 +82,7 @@ func New(t testing.TB) *Issuer {
 		hits:       map[string]int{},
 		codes:      map[string]url.Values{},
 		refresh:    map[string]refreshState{},
+		opaque:     map[string]map[string]any{},
 	}
 	i.Rotate(t)
 	mux := http.NewServeMux()
@@ -85,6 +90,7 @@ func New(t testing.TB) *Issuer {
 	mux.HandleFunc("GET /jwks", i.jwks)
 	mux.HandleFunc("GET /authorize", i.authorize)
 	mux.HandleFunc("POST /token", i.token)
+	mux.HandleFunc("POST /introspect", i.introspect)
 	mux.HandleFunc("GET /logout", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "signed out") })
 	i.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i.mu.Lock()
@@ -160,6 +166,17 @@ func (i *Issuer) DropOldKeys() {
 	i.Lock(func() { i.keys = i.keys[len(i.keys)-1:] })
 }
 
+// Replace puts a new ES256 key under an old kid, as no issuer should, and signs
+// with it from now on.
+func (i *Issuer) Replace(t testing.TB, kid string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.Lock(func() { i.keys = []key{{kid, jose.ES256, k}} })
+}
+
 // Sign signs claims with the current key.
 func (i *Issuer) Sign(t testing.TB, typ string, claims map[string]any) string {
 	t.Helper()
@@ -222,7 +239,7 @@ func (i *Issuer) IDClaims(nonce string) map[string]any {
 func (i *Issuer) metadata(w http.ResponseWriter, _ *http.Request) {
 	m := map[string]any{
 		"issuer": i.URL, "authorization_endpoint": i.URL + "authorize", "token_endpoint": i.URL + "token",
-		"jwks_uri": i.URL + "jwks", "end_session_endpoint": i.URL + "logout",
+		"jwks_uri": i.URL + "jwks", "introspection_endpoint": i.URL + "introspect", "end_session_endpoint": i.URL + "logout",
 		"authorization_response_iss_parameter_supported": true,
 		"token_endpoint_auth_methods_supported":          []string{"client_secret_basic", "client_secret_post"},
 	}
@@ -333,6 +350,56 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 		answer["refresh_token"] = token
 	}
 	apply(changeAnswer, answer)
+	writeJSON(w, http.StatusOK, answer)
+}
+
+// OpaqueToken makes an access token that only the introspection endpoint
+// understands, with the claims of a good one, changed by change.
+func (i *Issuer) OpaqueToken(t testing.TB, audience string, change func(claims map[string]any)) string {
+	t.Helper()
+	claims := i.AccessClaims(audience)
+	claims["token_type"] = "Bearer"
+	apply(change, claims)
+	token := rand.Text()
+	i.Lock(func() { i.opaque[token] = claims })
+	return token
+}
+
+// Revoke makes an opaque token inactive.
+func (i *Issuer) Revoke(token string) {
+	i.Lock(func() { delete(i.opaque, token) })
+}
+
+// introspect is a plain RFC 7662 endpoint: opaque tokens are looked up, and any
+// JWT is read without being checked, for tests know what they made.
+func (i *Issuer) introspect(w http.ResponseWriter, r *http.Request) {
+	id, secret, _ := r.BasicAuth()
+	id, _ = url.QueryUnescape(id)
+	secret, _ = url.QueryUnescape(secret)
+	if id != ClientID || secret != ClientSecret {
+		w.Header().Set("WWW-Authenticate", "Basic")
+		writeJSON(w, http.StatusUnauthorized, map[string]any{"error": "invalid_client"})
+		return
+	}
+	token := r.PostFormValue("token")
+	i.mu.Lock()
+	claims, change := maps.Clone(i.opaque[token]), i.Introspection
+	i.mu.Unlock()
+	if parts := strings.Split(token, "."); len(parts) == 3 {
+		payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+		if err != nil || json.Unmarshal(payload, &claims) != nil {
+			claims = nil
+		}
+	}
+	answer := map[string]any{"active": claims != nil}
+	if exp, ok := claims["exp"].(int64); ok && exp <= i.Now().Unix() {
+		answer["active"] = false
+	} else {
+		maps.Copy(answer, claims)
+	}
+	if change != nil {
+		change(token, answer)
+	}
 	writeJSON(w, http.StatusOK, answer)
 }
 
