@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/protocol/apikey"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
@@ -31,7 +32,8 @@ type Scheme struct {
 }
 
 // Authenticate implements guard.Authenticator. Nothing is seen for this scheme
-// in a request without an Authorization header, or with one of another scheme.
+// in a request without an Authorization header, or with one of another scheme,
+// or with an API key.
 //
 // A token in the query or in a form is refused even beside a good one (RFC 6750
 // §2): its sender believes that it works, and puts it into logs.
@@ -49,6 +51,8 @@ func (s *Scheme) Authenticate(r *http.Request) (guard.Result, error) {
 		return guard.Result{}, nil
 	case err != nil:
 		return guard.Result{}, refusal(err)
+	case apikey.Looks(presented.Token):
+		return guard.Result{}, nil // an API key travels the same way; package apikey judges it
 	}
 	return s.establish(r.Context(), r, presented)
 }
