@@ -35,6 +35,9 @@ func TestDigest(t *testing.T) {
 			t.Errorf("%s: %s", k, d)
 		}
 		seen[d] = true
+		if d.Sieve() != revocation.SieveOf(k, id) {
+			t.Errorf("%s: sieve %x, want %x", k, d.Sieve(), revocation.SieveOf(k, id))
+		}
 		if back, err := revocation.ParseDigest(d.String()); err != nil || back != d {
 			t.Errorf("ParseDigest(%s) = %s, %v", d, back, err)
 		}
@@ -42,10 +45,10 @@ func TestDigest(t *testing.T) {
 			t.Errorf("ParseKind(%s) = %v, %v", k, back, err)
 		}
 	}
-	if got := revocation.DigestOf(revocation.Session, id).String(); got != "EoWQo2mL1hEjsvYYuWvXeQ" {
+	if got := revocation.DigestOf(revocation.Session, id).String(); got != "Nly7YRKFkKNpi9YRI7L2GA" {
 		t.Errorf("the digest of a sid changed: %s", got)
 	}
-	for _, bad := range []string{"", "EoWQo2mL1hEjsvYYuWvXe", "EoWQo2mL1hEjsvYYuWvXeQA", "EoWQo2mL1hEjsvYYuWvXeR", "EoWQo2mL1hEjsvYYuWvX\ng", "EoWQo2mL1hEjsvYYuWvX=g"} {
+	for _, bad := range []string{"", "Nly7YRKFkKNpi9YRI7L2G", "Nly7YRKFkKNpi9YRI7L2GAA", "Nly7YRKFkKNpi9YRI7L2GB", "Nly7YRKFkKNpi9YRI7L2\ng", "Nly7YRKFkKNpi9YRI7L2=g"} {
 		if _, err := revocation.ParseDigest(bad); !errors.Is(err, revocation.ErrMalformed) {
 			t.Errorf("ParseDigest(%q) = %v", bad, err)
 		}
@@ -53,7 +56,7 @@ func TestDigest(t *testing.T) {
 }
 
 func TestRule(t *testing.T) {
-	good := `{"n":7,"kind":"sid","digest":"EoWQo2mL1hEjsvYYuWvXeQ","until":1795000000}`
+	good := `{"n":7,"kind":"sid","digest":"Nly7YRKFkKNpi9YRI7L2GA","until":1795000000}`
 	r, err := revocation.ParseRule([]byte(good))
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +66,7 @@ func TestRule(t *testing.T) {
 	}
 	for name, bad := range map[string]string{
 		"empty": "", "array": "[]", "null": "null", "two": good + good,
-		"no number":      `{"kind":"sid","digest":"EoWQo2mL1hEjsvYYuWvXeQ","until":1795000000}`,
+		"no number":      `{"kind":"sid","digest":"Nly7YRKFkKNpi9YRI7L2GA","until":1795000000}`,
 		"number zero":    strings.Replace(good, "7", "0", 1),
 		"negative":       strings.Replace(good, "7", "-7", 1),
 		"fraction":       strings.Replace(good, "7", "7.5", 1),
@@ -269,6 +272,13 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("%+v came back as %+v, %v", a, back, err)
 		}
 	})
+}
+
+func BenchmarkSieve(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		revocation.SieveOf(revocation.Session, "3f0f5f3c-8f0a-4a64-9c6e-0d2f2a0c9e11")
+	}
 }
 
 func BenchmarkDigest(b *testing.B) {
