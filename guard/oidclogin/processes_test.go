@@ -140,6 +140,43 @@ func TestThreat_RP12_EndedElsewhere(t *testing.T) {
 	})
 }
 
+// plainStore has no locks and no index, as somebody's own may have none.
+type plainStore struct{ session.Store }
+
+// Without locks two processes may use one refresh token at once. The slower is
+// refused, and finds in the store why.
+func TestThreat_RP12_StoreWithoutLocks(t *testing.T) {
+	a := newApp(t, false, nil)
+	var shared session.Store
+	one := newAppAt(t, a.issuer, a.clock, false, func(o *oidclogin.Options) {
+		offline(o)
+		o.CookieName = "app"
+		shared = plainStore{session.NewMemoryStoreClock(o.Clock)}
+		o.Store = shared
+	})
+	two := newAppAt(t, a.issuer, a.clock, false, func(o *oidclogin.Options) { offline(o); o.CookieName, o.Store = "app", shared })
+	b := one.browser(t)
+	b.signIn()
+	a.clock.Advance(10 * time.Minute)
+	var first sync.Once
+	var faster string
+	a.issuer.Lock(func() {
+		a.issuer.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/token" {
+				first.Do(func() { // the request of two waits while one does it all
+					a.issuer.Lock(func() { a.issuer.Before = nil })
+					faster = b.token()
+				})
+			}
+			return false
+		}
+	})
+	got, err := two.session(t, b).AccessToken(t.Context(), "")
+	if err != nil || got.AccessToken != faster || faster == "" || !b.signedIn() {
+		t.Errorf("%v: the slower process did not find the other's token", err)
+	}
+}
+
 // A process of its own, not one of our making believe.
 func TestThreat_RP12_RealProcesses(t *testing.T) {
 	databases(t, func(t *testing.T, d database) {
