@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -24,12 +25,17 @@ func (w *workshop) startChromium() (context.Context, error) {
 	if binary == "" {
 		return nil, errors.New("Chromium is not installed; run: scripts/prerequisites (Debian: apt-get install chromium)")
 	}
+	home := filepath.Join(w.dir, "chromium")
+	if err := allowCookiesAcrossSites(home); err != nil {
+		return nil, err
+	}
 	options := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(binary), chromedp.UserDataDir(filepath.Join(w.dir, "chromium")),
+		chromedp.ExecPath(binary), chromedp.UserDataDir(home),
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 	}
 	for _, flag := range []string{
 		"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync", "disable-default-apps",
+		"ignore-certificate-errors", // the houses of https make theirs themselves
 		"disable-dev-shm-usage", "disable-background-timer-throttling", "disable-backgrounding-occluded-windows", "disable-renderer-backgrounding",
 	} {
 		options = append(options, chromedp.Flag(flag, true))
@@ -48,6 +54,16 @@ func (w *workshop) startChromium() (context.Context, error) {
 		return nil, fmt.Errorf("starting %s: %w", binary, err)
 	}
 	return ctx, nil
+}
+
+// allowCookiesAcrossSites writes the preference that other systems' Chromium has by default and
+// Debian's has not.
+func allowCookiesAcrossSites(home string) error {
+	dir := filepath.Join(home, "Default")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "Preferences"), []byte(`{"profile":{"block_third_party_cookies":false,"cookie_controls_mode":0}}`), 0o600)
 }
 
 // profile is one person's browser: its cookies and storage are its own.
