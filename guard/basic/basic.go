@@ -62,7 +62,7 @@ type Options struct {
 	Clock func() time.Time
 }
 
-// Limiter counts attempts, as package ratelimit does. Right passwords that are
+// Limiter counts attempts; Limit makes one of package ratelimit. Right passwords that are
 // remembered do not reach it, and of attempts that come together with the same
 // credentials it hears once.
 type Limiter interface {

@@ -112,8 +112,8 @@ type Options struct {
 	Clock func() time.Time
 }
 
-// Limiter counts attempts, as package ratelimit does. It is the same as that of
-// package basic, so one budget serves both.
+// Limiter counts attempts. It is the same as that of package basic, whose Limit
+// makes one of package ratelimit, so one budget serves both.
 type Limiter interface {
 	// Attempt is asked before a proof is checked, with the name of a record or, for
 	// a name nobody has, with what the client sent. It takes the attempt off the
