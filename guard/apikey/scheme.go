@@ -117,17 +117,21 @@ func bearerKey(value string) (string, bool) {
 // entry returns what is known of a key. Nobody is asked about a text that was
 // never issued.
 func (s *Scheme) entry(r *http.Request, text string, now time.Time) (*entry, error) {
+	hash := tokencache.Digest{}
+	if s.cache != nil && len(text) == apikey.Len { // what is remembered was looked at before
+		hash = apikey.Hash(text)
+		if known := s.cache.Get(&hash); known != nil && now.Before(known.Value.until) {
+			return &known.Value, nil
+		}
+	}
 	if err := apikey.Check(text); err != nil {
 		return nil, errKey(err)
 	}
 	if !slices.Contains(s.kinds, apikey.Kind(text[:2])) || !slices.Contains(s.environments, apikey.Environment(text[3:7])) {
 		return nil, errKey(errors.New("a kind or an environment that is not accepted here"))
 	}
-	hash := tokencache.Digest(apikey.Hash(text))
-	if s.cache != nil {
-		if known := s.cache.Get(&hash); known != nil && now.Before(known.Value.until) {
-			return &known.Value, nil
-		}
+	if s.cache == nil {
+		hash = apikey.Hash(text)
 	}
 	e, err := s.source.find(r, text, hash, func() (netip.Addr, error) { return s.from(r) })
 	if err != nil {
