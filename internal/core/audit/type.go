@@ -63,7 +63,7 @@ const (
 	PermissionsGranted   Type = "permissions.granted"
 	PermissionsWithdrawn Type = "permissions.withdrawn"
 	SigningKeyCreated    Type = "signing_key.created"
-	SigningKeyRetired    Type = "signing_key.retired"
+	SigningKeyRevoked    Type = "signing_key.revoked"
 	MasterKeyRotated     Type = "master_key.rotated"
 )
 

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
@@ -40,9 +41,44 @@ type Keys struct {
 	clock clock.Clock
 	seal  *seal.Keyring
 	gate  *gate.Gate // what every signature passes
+	rings sync.Map   // tenant id → *holder
+}
 
-	mu    sync.Mutex // held while a tenant's keys are loaded or made
-	rings sync.Map   // tenant id → *Ring
+// holder is where the ring of one tenant is. The ring stays when it is to be read again: while the
+// database is away there is nothing better, and tokens are still signed and checked.
+type holder struct {
+	ring      atomic.Pointer[Ring] // nil before the first was read
+	forgotten atomic.Uint64        // counts Forget
+	seen      atomic.Uint64        // what forgotten was when the ring was read
+	retryAt   atomic.Int64         // not to be read before, after a failure; microseconds
+
+	reading  sync.Mutex // held while keys are read or made
+	failures int        // in a row; under reading
+}
+
+// How long to go on with what is there after keys could not be read: twice as long each time.
+const (
+	minRetry = time.Second
+	maxRetry = 30 * time.Second
+	// readPatience is how long a caller who has something to go on with waits for something newer.
+	readPatience = 2 * time.Second
+)
+
+// fresh returns the ring if it need not be read again.
+func (h *holder) fresh(now time.Time) *Ring {
+	r := h.ring.Load()
+	if r == nil || h.seen.Load() != h.forgotten.Load() || !r.changesAt.IsZero() && !now.Before(r.changesAt) {
+		return nil
+	}
+	return r
+}
+
+func (k *Keys) holder(tenantID string) *holder {
+	if h, ok := k.rings.Load(tenantID); ok {
+		return h.(*holder)
+	}
+	h, _ := k.rings.LoadOrStore(tenantID, &holder{})
+	return h.(*holder)
 }
 
 // New returns a Keys that has loaded nothing yet.
@@ -55,6 +91,9 @@ type Ring struct {
 	signers map[jose.Alg]*jose.Signer
 	public  jose.Set
 	jwks    []byte
+	// changesAt is when a key begins to sign or is dropped, and the ring is to be read again; zero
+	// for never.
+	changesAt time.Time
 }
 
 // Lookup finds a public key, current or retired: it is a [jose.KeyFunc].
@@ -76,17 +115,17 @@ func (r *Ring) Algorithms() []string {
 }
 
 const (
-	selectKeys = `SELECT kid, alg, private_sealed, signs_from, retired_at FROM signing_keys WHERE tenant_id = $1 ORDER BY signs_from, kid`
+	selectKeys = `SELECT kid, alg, private_sealed, published_at, signs_from, retired_at FROM signing_keys WHERE tenant_id = $1 ORDER BY signs_from, kid`
 	insertKey  = `INSERT INTO signing_keys (tenant_id, kid, alg, public_jwk, private_sealed, published_at, signs_from, retired_at)
-		SELECT $1, $2, $3, $4, $5, $6, $6, 0
+		SELECT $1, $2, $3, $4, $5, $6, $7, 0
 		WHERE NOT EXISTS (SELECT 1 FROM signing_keys WHERE tenant_id = $1 AND alg = $3 AND retired_at = 0)`
 )
 
 // Ring returns the tenant's keys, loading them at first use. A new tenant's are made then, so the
 // first caller waits for them, and nobody gets a ring without the standard keys.
 func (k *Keys) Ring(ctx context.Context, tn *tenant.Tenant) (*Ring, error) {
-	if r, ok := k.rings.Load(tn.ID); ok {
-		return r.(*Ring), nil
+	if r := k.holder(tn.ID).fresh(k.clock.Now()); r != nil {
+		return r, nil
 	}
 	return k.load(ctx, tn, Standard)
 }
@@ -143,73 +182,149 @@ func busy() error {
 	return &fault.Error{Code: fault.Busy, Message: "Too many tokens are being made right now. Try again in a moment.", RetryAfter: time.Second}
 }
 
-// Forget drops what is in memory of a tenant's keys, so that they are read again.
-func (k *Keys) Forget(tenantID string) { k.rings.Delete(tenantID) }
+// Forget has a tenant's keys read again before they are next used, at once. While they can not be
+// read, those in memory go on to sign and to be published.
+func (k *Keys) Forget(tenantID string) {
+	h := k.holder(tenantID)
+	h.forgotten.Add(1)
+	h.retryAt.Store(0)
+}
 
-// load reads the keys, after making those of the wanted algorithms that are missing.
+// load reads the keys, after making those of the wanted algorithms that are missing. Who has keys
+// that will do does not wait for others who read, nor long for the database.
 func (k *Keys) load(ctx context.Context, tn *tenant.Tenant, wanted []jose.Alg) (*Ring, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if r, ok := k.rings.Load(tn.ID); ok && r.(*Ring).has(wanted) {
-		return r.(*Ring), nil // somebody else was waiting for the same
+	h, now := k.holder(tn.ID), k.clock.Now()
+	old := h.ring.Load()
+	willDo := old != nil && old.has(wanted)
+	switch {
+	case !willDo:
+		h.reading.Lock()
+	case db.Micros(now) < h.retryAt.Load() || !h.reading.TryLock():
+		return old, nil
 	}
-	r, err := k.read(ctx, tn)
+	defer h.reading.Unlock()
+	if r := h.fresh(now); r != nil && r.has(wanted) {
+		return r, nil // somebody else was waiting for the same
+	}
+	bounded := ctx
+	if willDo {
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(ctx, readPatience)
+		defer cancel()
+	}
+	seen := h.forgotten.Load()
+	r, err := k.readOrMake(bounded, tn, wanted)
 	if err != nil {
-		return nil, err
-	}
-	if !r.has(wanted) {
-		for _, alg := range wanted {
-			if r.has([]jose.Alg{alg}) {
-				continue
-			}
-			if err := k.make(ctx, tn, alg); err != nil {
-				return nil, err
-			}
+		if !willDo || !errors.Is(err, errStorage) {
+			return nil, err
 		}
-		if r, err = k.read(ctx, tn); err != nil {
+		if ctx.Err() == nil {
+			h.retryAt.Store(db.Micros(now.Add(min(minRetry<<min(h.failures, 5), maxRetry))))
+			h.failures++
+		}
+		return old, nil
+	}
+	h.failures = 0
+	h.retryAt.Store(0)
+	h.ring.Store(r)
+	h.seen.Store(seen)
+	return r, nil
+}
+
+// errStorage marks what the database could not do, as against what is wrong with a key.
+var errStorage = errors.New("keys: the database could not be read")
+
+func (k *Keys) readOrMake(ctx context.Context, tn *tenant.Tenant, wanted []jose.Alg) (*Ring, error) {
+	r, err := k.read(ctx, tn)
+	if err != nil || r.has(wanted) {
+		return r, err
+	}
+	for _, alg := range wanted {
+		if r.has([]jose.Alg{alg}) {
+			continue
+		}
+		if err := k.make(ctx, tn, alg); err != nil {
 			return nil, err
 		}
 	}
-	k.rings.Store(tn.ID, r)
-	return r, nil
+	return k.read(ctx, tn)
 }
 
 func (r *Ring) has(algs []jose.Alg) bool {
 	return !slices.ContainsFunc(algs, func(alg jose.Alg) bool { _, ok := r.signers[alg]; return !ok })
 }
 
-// make generates outside the transaction; if another node was faster, its key stands and this one
-// is thrown away.
-func (k *Keys) make(ctx context.Context, tn *tenant.Tenant, alg jose.Alg) error {
+// made is a key that is not stored yet.
+type made struct {
+	kid, public string
+	alg         jose.Alg
+	sealed      []byte
+}
+
+// generate makes a key. It may take a second, so it is never done inside a verb.
+func (k *Keys) generate(tn *tenant.Tenant, alg jose.Alg) (*made, error) {
 	private, err := generate(alg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	kid, err := jose.Thumbprint(private.Public())
 	if err != nil {
-		return fmt.Errorf("keys: thumbprint: %w", err)
+		return nil, fmt.Errorf("keys: thumbprint: %w", err)
 	}
 	kid = string(alg) + "-" + kid[:16]
 	signer, err := jose.NewSigner(kid, alg, private)
 	if err != nil {
-		return fmt.Errorf("keys: %w", err)
+		return nil, fmt.Errorf("keys: %w", err)
 	}
 	public, err := jose.Set{signer.Public()}.Marshal()
 	if err != nil {
-		return fmt.Errorf("keys: %w", err)
+		return nil, fmt.Errorf("keys: %w", err)
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
-		return fmt.Errorf("keys: encode private key: %w", err)
+		return nil, fmt.Errorf("keys: encode private key: %w", err)
 	}
-	sealed := k.seal.Seal(sealPurpose, keyAAD(tn, kid), der)
+	return &made{kid: kid, public: string(public), alg: alg, sealed: k.seal.Seal(sealPurpose, keyAAD(tn, kid), der)}, nil
+}
+
+// store writes a key inside tx, unless there is one for its algorithm already that is not to be
+// dropped.
+func (k *Keys) store(tx *db.Tx, m *made, signsFrom time.Time, by audit.Origin) (stored bool, err error) {
 	now := k.clock.Now()
+	n, err := tx.Exec(insertKey, m.kid, string(m.alg), m.public, m.sealed, db.Micros(now), db.Micros(signsFrom))
+	if err != nil {
+		return false, fmt.Errorf("keys: write: %w", err)
+	}
+	if n == 0 {
+		return false, nil
+	}
+	return true, k.note(tx, audit.SigningKeyCreated, by, map[string]any{"kid": m.kid, "alg": string(m.alg), "signs_from": signsFrom.UTC().Format(time.RFC3339)})
+}
+
+func (k *Keys) note(tx *db.Tx, t audit.Type, by audit.Origin, detail map[string]any) error {
+	e := by.Event(t, "", k.clock.Now())
+	e.Detail = detail
+	return audit.Record(tx, e)
+}
+
+// changed ends every verb that changes keys.
+func (k *Keys) changed(tx *db.Tx) error {
+	tenantID := tx.TenantID()
+	tx.OnCommit(func() { k.Forget(tenantID) })
+	_, err := feed.Bump(tx, feed.Configuration)
+	return err
+}
+
+// make makes the first key for an algorithm; if another node was faster, its key stands and this
+// one is thrown away.
+func (k *Keys) make(ctx context.Context, tn *tenant.Tenant, alg jose.Alg) error {
+	m, err := k.generate(tn, alg)
+	if err != nil {
+		return err
+	}
 	return tn.DB.WriteSerializable(ctx, func(tx *db.Tx) error {
-		n, err := tx.Exec(insertKey, kid, string(alg), string(public), sealed, db.Micros(now))
-		if err != nil || n == 0 {
-			return err
-		}
-		if err := audit.Record(tx, audit.Event{Type: audit.SigningKeyCreated, At: now, Actor: "system", Detail: map[string]any{"kid": kid, "alg": string(alg)}}); err != nil {
+		stored, err := k.store(tx, m, k.clock.Now(), audit.System())
+		if err != nil || !stored {
 			return err
 		}
 		_, err = feed.Bump(tx, feed.Configuration)
@@ -217,31 +332,31 @@ func (k *Keys) make(ctx context.Context, tn *tenant.Tenant, alg jose.Alg) error 
 	})
 }
 
+// read reads the keys as they are at this moment.
 func (k *Keys) read(ctx context.Context, tn *tenant.Tenant) (*Ring, error) {
-	rows, err := tn.DB.Query(ctx, selectKeys)
+	stored, err := k.stored(ctx, tn)
 	if err != nil {
-		return nil, fmt.Errorf("keys: read: %w", err)
+		return nil, err
 	}
-	defer rows.Close()
 	r, now := &Ring{signers: map[jose.Alg]*jose.Signer{}}, k.clock.Now()
-	for rows.Next() {
-		var kid, alg string
-		var sealed []byte
-		var signsFrom, retiredAt int64
-		if err := rows.Scan(&kid, &alg, &sealed, &signsFrom, &retiredAt); err != nil {
-			return nil, fmt.Errorf("keys: read: %w", err)
+	for _, s := range stored { // in the order in which they begin to sign
+		for _, at := range []time.Time{s.SignsFrom, s.DroppedAt} {
+			if at.After(now) && (r.changesAt.IsZero() || at.Before(r.changesAt)) {
+				r.changesAt = at
+			}
 		}
-		signer, err := k.open(tn, kid, jose.Alg(alg), sealed)
+		state := s.StateAt(now)
+		if state == Dropped {
+			continue
+		}
+		signer, err := k.open(tn, s.KeyID, s.Alg, s.sealed)
 		if err != nil {
 			return nil, err
 		}
 		r.public = append(r.public, signer.Public())
-		if retiredAt == 0 && signsFrom <= db.Micros(now) {
-			r.signers[jose.Alg(alg)] = signer
+		if state == Signing {
+			r.signers[s.Alg] = signer
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("keys: read: %w", err)
 	}
 	r.jwks, err = r.public.Marshal()
 	return r, err
