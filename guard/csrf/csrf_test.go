@@ -241,7 +241,7 @@ func TestStrangerGetsASession(t *testing.T) {
 	b.want("/change", b.token(), 200)
 }
 
-func TestTokensDifferInEveryResponse(t *testing.T) {
+func TestThreat_RP09_TokensDifferInEveryResponse(t *testing.T) {
 	b := newSite(t).browser()
 	first, second := b.token(), b.token()
 	if first == second || first[:20] == second[:20] || len(first) != 86 {
@@ -283,7 +283,7 @@ func FuzzThreat_RP09_ForgedTokens(f *testing.F) {
 	})
 }
 
-func TestWhereTheTokenIs(t *testing.T) {
+func TestThreat_RP09_WhereTheTokenIs(t *testing.T) {
 	p := protection(t, func(o *csrf.Options) {
 		o.RequireToken = true
 		o.Binding = func(*http.Request) string { return "session" }

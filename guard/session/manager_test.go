@@ -21,6 +21,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/guard"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/testclock"
 	"github.com/gatehouse-dev/gatehouse/guard/session"
+	"github.com/gatehouse-dev/gatehouse/guard/session/sessiontest"
 )
 
 // Values of the application under test.
@@ -413,6 +414,11 @@ func TestThreat_BR09_SizeIsNamedAndNothingIsLost(t *testing.T) {
 
 // A cookie that was copied, and then signed out, ends by its limits at least.
 func TestThreat_BR09_CookieSessionsExpire(t *testing.T) {
+	each(t, func(t *testing.T, suite sessiontest.Suite) {
+		if suite.Stateless {
+			suite.Expiry(t)
+		}
+	})
 	a := newApp(t, func(c *testclock.Clock) session.Store {
 		s, err := session.NewCookieStore(secret)
 		if err != nil {

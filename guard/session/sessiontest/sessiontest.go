@@ -396,6 +396,7 @@ func (s Suite) IndexInParallel(t *testing.T) {
 		return
 	}
 	var tokens []string
+	ended := make(chan struct{})
 	for range 8 {
 		tokens = append(tokens, create(t, store, record(c, "alice", "x")))
 	}
@@ -414,15 +415,21 @@ func (s Suite) IndexInParallel(t *testing.T) {
 					t.Error(err)
 					return
 				}
+				select {
+				case <-ended:
+					if _, err := store.Find(t.Context(), "app", token); err == nil {
+						t.Error("a session is alive after all were ended")
+					}
+					return
+				default:
+				}
 			}
 		})
 	}
 	if n, err := index.DeleteSubject(t.Context(), "app", "alice", ""); n != len(tokens) || err != nil {
 		t.Errorf("%d ended, %v", n, err)
-		for _, token := range tokens {
-			_ = store.Delete(t.Context(), "app", token) // lets the users stop
-		}
 	}
+	close(ended)
 	wg.Wait()
 	if got := list(t, index, "alice"); len(got) != 0 {
 		t.Errorf("%d came back", len(got))
