@@ -121,8 +121,8 @@ func TestThreat_RP12_TwoProcessesRefreshOnce(t *testing.T) {
 	})
 }
 
-// A process that dies while it holds the lock holds nobody up for long, and a
-// session that is signed out in one process is over in the other, refresh or not.
+// A session that is signed out in one process is over in the other, and its refresh
+// token is not used any more.
 func TestThreat_RP12_EndedElsewhere(t *testing.T) {
 	databases(t, func(t *testing.T, d database) {
 		apps := processes(t, 2, d, nil)
