@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/attempts"
+	"github.com/gatehouse-dev/gatehouse/guard/ratelimit"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
@@ -39,8 +41,11 @@ type Options struct {
 	// limited, verified and handed on: strings.ToLower where names ignore case.
 	// Without it every spelling is a name of its own.
 	Canonical func(string) string
-	// Limiter, if set, counts wrong passwords.
+	// Limiter counts wrong passwords. Default: five in 15 minutes for each name from
+	// each address, in the memory of this process.
 	Limiter Limiter
+	// InsecureUnlimited lets anybody guess as often as they like.
+	InsecureUnlimited bool
 	// Revocations, if set, is asked at each request whether the principal still
 	// stands.
 	Revocations guard.Revocations
@@ -53,7 +58,8 @@ type Options struct {
 	CacheSize int
 
 	// Proxies are the addresses of reverse proxies in front of this server. From
-	// them, and from nobody else, X-Forwarded-Proto is believed; it must be https.
+	// them, and from nobody else, X-Forwarded-Proto is believed, which must be https,
+	// and X-Forwarded-For.
 	Proxies []netip.Prefix
 	// InsecureAllowHTTP accepts passwords over plain http from other machines.
 	// Whoever is on the path can read them.
@@ -75,6 +81,23 @@ type Limiter interface {
 	// Succeeded says that the password of the last Attempt was right: it does not
 	// count.
 	Succeeded(r *http.Request, username string)
+}
+
+// Limit returns a Limiter with a bucket of limits for each user name:
+//
+//	limits, err := ratelimit.New(ratelimit.Login(ratelimit.Options{Store: shared, Nodes: 3}))
+//	…
+//	basic.Options{…, Limiter: basic.Limit(limits, ratelimit.ByAddress(proxies...))}
+//
+// by, if not nil, gives each name a bucket for each of its keys. Without it
+// whoever guesses at a name keeps its owner out meanwhile, unless the owner's
+// password is remembered; with ByAddress a thief who has many addresses may guess
+// from each.
+func Limit(limits *ratelimit.Limiter, by ratelimit.KeyFunc) Limiter {
+	if limits == nil {
+		panic("basic: Limit needs a limiter")
+	}
+	return attempts.New(limits, by)
 }
 
 // Scheme checks user names and passwords. It is safe for concurrent use.
@@ -111,6 +134,9 @@ func New(o Options) (*Scheme, error) {
 	case o.CacheSize < 0:
 		problems = append(problems, errors.New("CacheSize is negative; to remember nothing set CacheTTL to -1"))
 	}
+	if o.Limiter != nil && o.InsecureUnlimited {
+		problems = append(problems, errors.New("Limiter is set beside InsecureUnlimited"))
+	}
 	for _, p := range o.Proxies {
 		if !p.IsValid() {
 			problems = append(problems, errors.New("Proxies: one is not valid"))
@@ -128,6 +154,13 @@ func New(o Options) (*Scheme, error) {
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Limiter == nil && !o.InsecureUnlimited {
+		limiter, err := attempts.Default(o.Proxies, o.Clock)
+		if err != nil {
+			return nil, fmt.Errorf("basic: %w", err)
+		}
+		o.Limiter = limiter
 	}
 	return &Scheme{
 		challenge: []string{oauth.Challenge("Basic",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -43,6 +44,49 @@ func TestThreat_AK06_LimitedByName(t *testing.T) {
 	clock.Advance(3 * time.Minute)
 	if w := ask(h, header("alice", "open:sesame")); w.Code != 200 {
 		t.Errorf("when told to come back: %d", w.Code)
+	}
+}
+
+// Nobody has to think of it.
+func TestThreat_AK06_LimitedByDefault(t *testing.T) {
+	s, err := basic.New(basic.Options{Realm: "tests", Verifier: &counted{}, Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := guard.Require(s)(http.HandlerFunc(whoami))
+	from := func(peer, client, password string) int {
+		r := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
+		r.RemoteAddr = peer
+		r.Header.Set("X-Forwarded-For", client)
+		r.Header.Set("Authorization", header("alice", password))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	for name, tt := range map[string]struct {
+		peer   string
+		client func(i int) string
+	}{
+		"an address":                      {"192.0.2.1:1", func(int) string { return "" }},
+		"an address that says others":     {"192.0.2.2:1", func(i int) string { return fmt.Sprint("198.51.100.", i) }},
+		"an address behind our proxy":     {"10.0.0.1:1", func(int) string { return "203.0.113.9" }},
+		"behind our proxy, saying others": {"10.0.0.1:1", func(i int) string { return fmt.Sprintf("198.51.100.%d, 203.0.113.10", i) }},
+		"no address":                      {"@", func(int) string { return "" }},
+	} {
+		for i := range 5 {
+			if got := from(tt.peer, tt.client(i), fmt.Sprint("guess", i)); got != 401 {
+				t.Errorf("%s: guess %d: %d", name, i, got)
+			}
+		}
+		if got := from(tt.peer, tt.client(5), "guess5"); got != 429 {
+			t.Errorf("%s: after five guesses: %d", name, got)
+		}
+	}
+	if got := from("192.0.2.7:1", "", "open:sesame"); got != 200 {
+		t.Errorf("the owner, from elsewhere: %d", got)
+	}
+	if _, err := basic.New(basic.Options{Realm: "tests", Verifier: &counted{}, InsecureUnlimited: true, Limiter: &attempts{}}); err == nil {
+		t.Error("limited and unlimited at once")
 	}
 }
 

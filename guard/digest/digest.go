@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/attempts"
 	protocol "github.com/gatehouse-dev/gatehouse/protocol/digest"
 )
 
@@ -103,8 +105,14 @@ type Options struct {
 	// Counts remembers nonces; default in the memory of this process. Several
 	// servers of one realm need one they share.
 	Counts Counts
-	// Limiter, if set, counts wrong passwords.
+	// Limiter counts wrong passwords. Default: five in 15 minutes for each name from
+	// each address, in the memory of this process.
 	Limiter Limiter
+	// InsecureUnlimited lets anybody guess as often as they like.
+	InsecureUnlimited bool
+	// Proxies are the addresses of reverse proxies in front of this server: from
+	// them, and from nobody else, the default Limiter believes X-Forwarded-For.
+	Proxies []netip.Prefix
 	// Revocations, if set, is asked at each request whether the principal still
 	// stands.
 	Revocations guard.Revocations
@@ -112,8 +120,8 @@ type Options struct {
 	Clock func() time.Time
 }
 
-// Limiter counts attempts. It is the same as that of package basic, whose Limit
-// makes one of package ratelimit, so one budget serves both.
+// Limiter counts attempts. It is the same as that of package basic, so one budget
+// serves both; basic.Limit makes one of package ratelimit.
 type Limiter interface {
 	// Attempt is asked before a proof is checked, with the name of a record or, for
 	// a name nobody has, with what the client sent. It takes the attempt off the
@@ -177,6 +185,14 @@ func New(o Options) (*Scheme, error) {
 	if o.MaxBody < 0 {
 		problems = append(problems, errors.New("MaxBody is negative"))
 	}
+	for _, p := range o.Proxies {
+		if !p.IsValid() {
+			problems = append(problems, errors.New("Proxies: one is not valid"))
+		}
+	}
+	if o.Limiter != nil && o.InsecureUnlimited {
+		problems = append(problems, errors.New("Limiter is set beside InsecureUnlimited"))
+	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
@@ -185,6 +201,13 @@ func New(o Options) (*Scheme, error) {
 	}
 	if o.Counts == nil {
 		o.Counts = newMemory(2*NonceLife, o.Clock) // made by a clock that is ahead, a nonce lives nearly twice as long here
+	}
+	if o.Limiter == nil && !o.InsecureUnlimited {
+		limiter, err := attempts.Default(o.Proxies, o.Clock)
+		if err != nil {
+			return nil, fmt.Errorf("digest: %w", err)
+		}
+		o.Limiter = limiter
 	}
 	s := &Scheme{o: o, nonces: protocol.Nonces{Keys: o.Sealer.nonces, Realm: o.Realm, Life: NonceLife}, dummy: map[Algorithm]Record{}}
 	for _, a := range o.Algorithms {

@@ -42,6 +42,7 @@ func sealer(t testing.TB, secrets ...string) *digest.Sealer {
 // build returns a scheme that knows alice and jürgen.
 func build(t testing.TB, o digest.Options) *digest.Scheme {
 	t.Helper()
+	o.InsecureUnlimited = o.Limiter == nil // tests guess a lot
 	if o.Realm == "" {
 		o.Realm = realm
 	}
@@ -629,6 +630,26 @@ func TestLimiter(t *testing.T) {
 	}
 	if w := do(h, client{}); w.Code != 429 {
 		t.Errorf("the right one after too many: %d", w.Code)
+	}
+}
+
+// Nobody has to think of it.
+func TestLimitedByDefault(t *testing.T) {
+	sealer := sealer(t)
+	find, _ := sealer.Users(realm, map[string]string{"alice": password})
+	s, err := digest.New(digest.Options{Realm: realm, Sealer: sealer, Find: find})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := guard.Require(s)(http.HandlerFunc(whoami))
+	for i := range 6 {
+		want := 401
+		if i == 5 {
+			want = 429
+		}
+		if w := do(h, client{password: fmt.Sprint("guess", i)}); w.Code != want {
+			t.Errorf("guess %d: %d, want %d", i, w.Code, want)
+		}
 	}
 }
 
