@@ -137,3 +137,36 @@ func BenchmarkRemembered(b *testing.B) {
 		}
 	})
 }
+
+// fresh lets the benchmark show one proof again and again.
+type fresh struct{}
+
+func (fresh) Use(context.Context, string, time.Time) (bool, error) { return true, nil }
+
+// BenchmarkBound measures a request with a remembered token and its proof: what
+// DPoP costs is the check of one signature.
+func BenchmarkBound(b *testing.B) {
+	issuer, s, clock := setup(b, func(o *bearer.Options) { withDPoP(o); o.DPoP.Replays = fresh{} })
+	alice := newSender(b)
+	token := issuer.AccessToken(b, audience, boundTo(alice.jkt))
+	r := shown("DPoP", token, alice.proof(b, clock.Now(), token, nil))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Authenticate(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkOpaque measures a request with an opaque token whose answer is still
+// believed.
+func BenchmarkOpaque(b *testing.B) {
+	issuer, s, _ := setup(b, asking(nil))
+	r := request("Bearer " + issuer.OpaqueToken(b, audience, nil))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Authenticate(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

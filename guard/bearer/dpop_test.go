@@ -348,6 +348,56 @@ func TestThreat_TK16_AddressesComeFromTheConfiguration(t *testing.T) {
 	}
 }
 
+// Headers that a proxy might set, from whoever likes to set them, change nothing:
+// not the address a proof is for, not the certificate a token is bound to.
+func TestThreat_HT01_ForwardedHeadersDecideNothing(t *testing.T) {
+	issuer, s, clock := setup(t, withDPoP)
+	alice := newSender(t)
+	certificate, thumbprint := clientCertificate(t, "alice")
+	byKey, byCertificate := issuer.AccessToken(t, audience, boundTo(alice.jkt)), issuer.AccessToken(t, audience, boundToCertificate(thumbprint))
+	field := ":" + base64.StdEncoding.EncodeToString(certificate.Certificate[0]) + ":"
+	for name, header := range map[string]http.Header{
+		"X-Forwarded": {"X-Forwarded-Host": {"evil.example"}, "X-Forwarded-Proto": {"https"}},
+		"Forwarded":   {"Forwarded": {"host=evil.example;proto=https"}},
+		"rewrites":    {"X-Original-Url": {"/shows"}, "X-Rewrite-Url": {"/shows"}, "X-Forwarded-Prefix": {"/shows"}},
+		"Client-Cert": {"Client-Cert": {field}, "X-Ssl-Client-Cert": {field}, "X-Forwarded-Client-Cert": {"Hash=" + thumbprint}},
+	} {
+		for _, htu := range []string{"https://evil.example/shows", "http://example.com/shows", "https://api.example.com/shows"} {
+			r := shown("DPoP", byKey, alice.proof(t, clock.Now(), byKey, func(c map[string]any) { c["htu"] = htu }))
+			maps.Copy(r.Header, header)
+			if w := call(s, r); (w.Code == 200) != (htu == "https://api.example.com/shows") {
+				t.Errorf("%s, htu %s: %d", name, htu, w.Code)
+			}
+		}
+		r := shown("Bearer", byCertificate)
+		maps.Copy(r.Header, header)
+		if w := call(s, r); w.Code != 401 {
+			t.Errorf("%s, bound to a certificate: %d", name, w.Code)
+		}
+	}
+}
+
+// Nothing a client sent stands in an answer's header.
+func TestThreat_HT03_ChallengesHoldNothingOfTheRequest(t *testing.T) {
+	_, s, clock := setup(t, withDPoP)
+	alice := newSender(t)
+	const marker = "zzmarkerzz"
+	for _, r := range []*http.Request{
+		request("Bearer " + marker), request("DPoP " + marker), request(marker + " x"), shown("DPoP", "a.b.c", marker),
+		shown("DPoP", "a.b.c", alice.proof(t, clock.Now(), "a.b.c", func(c map[string]any) { c["htu"], c["htm"], c["nonce"] = marker, marker, marker })),
+	} {
+		w := call(s, r)
+		for name, values := range w.Header() {
+			if strings.Contains(strings.Join(values, " "), marker) {
+				t.Errorf("%s: %q", name, values)
+			}
+		}
+		if strings.Contains(w.Body.String(), marker) {
+			t.Errorf("the body: %s", w.Body)
+		}
+	}
+}
+
 // A bound token that the issuer is asked about is bound all the same.
 func TestThreat_TK16_OpaqueBoundToken(t *testing.T) {
 	issuer, s, clock := setup(t, func(o *bearer.Options) { withDPoP(o); asking(nil)(o) })

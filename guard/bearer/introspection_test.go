@@ -249,3 +249,20 @@ func TestTheTokenStaysOutOfTheURL(t *testing.T) {
 		t.Error(last)
 	}
 }
+
+// What is not a token by its letters is not worth a question.
+func TestThreat_TK18_OddTokensReachNobody(t *testing.T) {
+	issuer, s, _ := setup(t, asking(nil))
+	token := issuer.OpaqueToken(t, audience, nil)
+	for _, odd := range []string{" " + token, token + " ", token + "," + token, `"` + token + `"`, "token=" + token, token + "\t", "{" + token + "}", token + "\u00a0", "====", "a b"} {
+		if w := call(s, request("Bearer "+odd)); w.Code != 401 {
+			t.Errorf("%q: %d", odd, w.Code)
+		}
+	}
+	if n := issuer.Hits("/introspect"); n != 0 {
+		t.Errorf("%d questions about what cannot be tokens", n)
+	}
+	if w := call(s, request("Bearer "+token)); w.Code != 200 {
+		t.Error(w.Code)
+	}
+}

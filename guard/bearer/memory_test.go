@@ -277,3 +277,42 @@ func TestManyRequestsAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestThreat_JW13_NoPrincipalBesideAnError(t *testing.T) {
+	f := &feed{gone: map[string]bool{"t-1": true}}
+	issuer, s, clock := setup(t, func(o *bearer.Options) { o.Revocations = f })
+	tokens := map[string]string{
+		"revoked": issuer.AccessToken(t, audience, func(c map[string]any) { c["jti"] = "t-1" }),
+		"expired": issuer.AccessToken(t, audience, func(c map[string]any) { c["exp"] = clock.Now().Add(-time.Hour).Unix() }),
+		"bound":   issuer.AccessToken(t, audience, boundTo("x")),
+		"forged":  issuer.AccessToken(t, audience, nil) + "A",
+	}
+	for name, token := range tokens {
+		for range 2 {
+			if p, err := s.Verify(t.Context(), token); p != nil || err == nil {
+				t.Errorf("%s: %v beside %v", name, p, err)
+			}
+			if found, err := s.Authenticate(request("Bearer " + token)); found.Principal != nil || err == nil {
+				t.Errorf("%s: %v beside %v", name, found.Principal, err)
+			}
+		}
+	}
+}
+
+func TestThreat_JW11_HugeTokensCostLittle(t *testing.T) {
+	_, s, _ := setup(t, nil)
+	for name, token := range map[string]string{
+		"dots": strings.Repeat(".", 900_000), "segments": strings.Repeat("a.", 450_000), "one segment": strings.Repeat("a", 900_000),
+		"three segments": strings.Repeat("a", 300_000) + "." + strings.Repeat("a", 300_000) + "." + strings.Repeat("a", 300_000),
+	} {
+		r := request("Bearer " + token)
+		allocations := testing.AllocsPerRun(10, func() {
+			if _, err := s.Authenticate(r); err == nil {
+				t.Errorf("%s: accepted", name)
+			}
+		})
+		if allocations > 20 {
+			t.Errorf("%s: %v allocations", name, allocations)
+		}
+	}
+}

@@ -266,8 +266,11 @@ func (i *issuer) setKeys(o *Issuer, shared Options) (*provider.Provider, error) 
 		if o.Issuer == "" {
 			problems = append(problems, errors.New("Issuer is missing"))
 		}
-		if _, err := o.Keys.Marshal(); err != nil || len(o.Keys) == 0 {
-			problems = append(problems, fmt.Errorf("Keys is empty, or holds what is not a public key: %w", err))
+		if len(o.Keys) == 0 {
+			problems = append(problems, errors.New("Keys is empty"))
+		}
+		if _, err := o.Keys.Marshal(); err != nil {
+			problems = append(problems, fmt.Errorf("Keys: %w", err))
 		}
 		return nil, errors.Join(problems...)
 	}
