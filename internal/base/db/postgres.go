@@ -279,6 +279,8 @@ func (s *postgresTx) query(ctx context.Context, sql string, args []any) (*Rows, 
 	return newPostgresRows(rows, func() { results.Close() }), nil
 }
 
+func (s *postgresTx) holding(sql string) string { return sql + " FOR SHARE" }
+
 // commit ends the transaction and tells a failure from a doubt.
 func (s *postgresTx) commit(ctx context.Context) error {
 	switch {

@@ -294,7 +294,7 @@ func (w *writer) sql(text string) error {
 	return err
 }
 
-// exec and query are the session of the running verb.
+// exec, query and holding are the session of the running verb.
 
 func (w *writer) exec(ctx context.Context, sql string, args []any) (int64, error) {
 	return w.conn.exec(ctx, sql, args)
@@ -303,3 +303,6 @@ func (w *writer) exec(ctx context.Context, sql string, args []any) (int64, error
 func (w *writer) query(ctx context.Context, sql string, args []any) (*Rows, error) {
 	return w.conn.query(ctx, sql, args)
 }
+
+// The writer is alone, and nothing changes beside it.
+func (w *writer) holding(sql string) string { return sql }

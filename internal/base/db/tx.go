@@ -27,6 +27,8 @@ type Tx struct {
 type session interface {
 	exec(ctx context.Context, sql string, args []any) (int64, error)
 	query(ctx context.Context, sql string, args []any) (*Rows, error)
+	// holding returns sql as a statement whose rows nobody changes before the verb has ended.
+	holding(sql string) string
 }
 
 // Exec runs a statement and returns how many rows it inserted, changed or deleted.
@@ -62,6 +64,12 @@ func (tx *Tx) Query(sql string, args ...any) (*Rows, error) {
 func (tx *Tx) QueryRow(sql string, args ...any) *Row {
 	rows, err := tx.Query(sql, args...)
 	return &Row{rows: rows, err: err}
+}
+
+// QueryRowHeld is QueryRow whose row stays as it is until the verb has ended: who wants to change or delete it waits. Others
+// may hold it, too. sql is a SELECT from one table.
+func (tx *Tx) QueryRowHeld(sql string, args ...any) *Row {
+	return tx.QueryRow(tx.session.holding(sql), args...)
 }
 
 // OnCommit has f run after COMMIT returned and before Write does, on the goroutine that called Write. It never runs for a

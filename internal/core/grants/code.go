@@ -34,8 +34,7 @@ const (
 	spendCode = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND code_hash = $2 AND spent_at = 0
 		RETURNING gid, client_id, user_id, sid, redirect_uri, code_challenge, nonce, scope, audience, auth_time, amr, acr, expires_at`
 	selectSpentCode = `SELECT gid, client_id, user_id FROM codes WHERE tenant_id = $1 AND code_hash = $2`
-	// A no-op that keeps the session from ending until the code is there to be burnt with it.
-	holdSession         = `UPDATE sessions SET state = state WHERE tenant_id = $1 AND sid = $2 AND user_id = $3`
+	selectSession = `SELECT 1 FROM sessions WHERE tenant_id = $1 AND sid = $2 AND user_id = $3`
 	keepCode            = `UPDATE codes SET keep_until = $3 WHERE tenant_id = $1 AND code_hash = $2`
 	systemDeleteOldCode = `DELETE FROM codes WHERE (tenant_id, code_hash) IN (SELECT tenant_id, code_hash FROM codes WHERE keep_until < $1 LIMIT $2)`
 )
@@ -48,12 +47,13 @@ var ErrSessionEnded = errors.New("grants: the session has ended")
 func (g *Grants) IssueCode(tx *db.Tx, c Code) (string, error) {
 	code, now := id.Secret(), g.clock.Now()
 	expires := now.Add(CodeLifetime)
-	n, err := tx.Exec(holdSession, c.Auth.SID, c.UserID)
+	// Held, so that the session does not end before the code is there to be burnt with it.
+	err := tx.QueryRowHeld(selectSession, c.Auth.SID, c.UserID).Scan(new(int64))
+	if errors.Is(err, db.ErrNoRows) {
+		return "", ErrSessionEnded
+	}
 	if err != nil {
 		return "", fmt.Errorf("grants: hold session: %w", err)
-	}
-	if n == 0 {
-		return "", ErrSessionEnded
 	}
 	_, err = tx.Exec(insertCode, id.Hash(code), id.UUID(), c.ClientID, c.UserID, c.Auth.SID, c.RedirectURI, c.CodeChallenge, c.Nonce,
 		c.Scope.String(), c.Audience, db.Micros(c.Auth.Time), joinAMR(c.Auth.AMR), c.Auth.ACR,
