@@ -78,9 +78,9 @@ type Options struct {
 	// back.
 	Revocations guard.Revocations
 	// Remembered is how many tokens in use at a time are remembered, so that each
-	// is checked once; default 10,000, negative for none. A token is never
-	// remembered beyond its end, nor beyond the removal of the key that signed it.
-	// Each takes its own size about four times.
+	// is checked once; default DefaultRemembered, negative for none. At most four
+	// times as many are held, and each takes two or three times its own size. None
+	// is remembered beyond its end, nor beyond the removal of the key that signed it.
 	Remembered int
 
 	// Realm is named in challenges, if set.
@@ -185,8 +185,8 @@ func (s *Scheme) addIssuers(o Options) (problems []error) {
 	issuers := o.Issuers
 	if o.Issuer != "" || len(issuers) == 0 {
 		issuers = append([]Issuer{o.first()}, issuers...)
-	} else if first := o.first(); first.Audience != "" || first.Dialect != "" || first.Keys != nil || first.Secret != nil || first.Introspection != nil {
-		problems = append(problems, errors.New("Issuer is missing: Audience, Dialect, Keys, Secret and Introspection of Options are about it"))
+	} else if o.Audience != "" || o.Dialect != "" || o.Algorithms != nil || o.Keys != nil || o.Secret != nil || o.Roles != nil || o.Claims != nil || o.Introspection != nil {
+		problems = append(problems, errors.New("Issuer is missing: the fields from Audience to Introspection are about it, not about Issuers"))
 	}
 	for _, i := range issuers {
 		made, err := newIssuer(i, o)
@@ -242,7 +242,7 @@ func newIssuer(o Issuer, shared Options) (*issuer, error) {
 // The provider is nil if nothing is ever to be fetched from the issuer.
 func (i *issuer) setKeys(o *Issuer, shared Options) (*provider.Provider, error) {
 	if o.Secret != nil {
-		key, err := jose.NewHS256Key("", o.Secret)
+		key, err := jose.NewHS256Key("", slices.Clone(o.Secret))
 		switch {
 		case o.Keys != nil || len(o.Algorithms) > 0:
 			err = errors.New("Secret stands beside Keys or Algorithms; HS256 must not mix with public keys")
@@ -262,7 +262,7 @@ func (i *issuer) setKeys(o *Issuer, shared Options) (*provider.Provider, error) 
 		}
 	}
 	if o.Keys != nil {
-		i.keys = static(o.Keys)
+		i.keys = static(slices.Clone(o.Keys))
 		if o.Issuer == "" {
 			problems = append(problems, errors.New("Issuer is missing"))
 		}
