@@ -24,6 +24,8 @@ type commands struct {
 	API       apiCommand       `cmd:"" name:"api" help:"APIs, which access tokens are for: create, list, show, update, delete." group:"house"`
 	User      userCommand      `cmd:"" help:"People: create, list, show, update, delete, ban, unban, password-link, import." group:"house"`
 	APIKey    apiKeyCommand    `cmd:"" name:"apikey" help:"API keys: create, list, show, rotate, revoke." group:"house"`
+	Token     tokenCommand     `cmd:"" help:"Access tokens that are out there: revoke." group:"house"`
+	Key       keyCommand       `cmd:"" help:"The keys that sign tokens: list, rotate, revoke." group:"house"`
 	Masterkey masterkeyCommand `cmd:"" help:"The keys that seal secrets in the database: rotate." group:"house"`
 
 	Config  configCommand  `cmd:"" help:"The configuration: check, explain."`

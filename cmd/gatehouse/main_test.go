@@ -77,10 +77,14 @@ func newKey(ts *testscript.TestScript, remove bool, args []string) {
 	ts.Check(os.WriteFile(path, []byte(strings.Join(keys, "\n")+"\n"), 0o600))
 }
 
-// json NAME VAR: puts a member of the JSON on stdout into a variable.
+// json NAME VAR: puts a member of the JSON on stdout, or of the first object in it, into a variable.
 func readJSON(ts *testscript.TestScript, _ bool, args []string) {
 	var object map[string]any
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &object))
+	text := ts.ReadFile("stdout")
+	if list := []json.RawMessage{}; json.Unmarshal([]byte(text), &list) == nil && len(list) > 0 {
+		text = string(list[0])
+	}
+	ts.Check(json.Unmarshal([]byte(text), &object))
 	value, ok := object[args[0]]
 	if !ok {
 		ts.Fatalf("no %s in %s", args[0], ts.ReadFile("stdout"))

@@ -63,5 +63,8 @@ func (h *House) Sweep(ctx context.Context) error {
 	if err := h.APIKeys.Sweep(ctx, h.DB); err != nil {
 		return err
 	}
+	if err := h.sweepKeys(ctx); err != nil {
+		return err
+	}
 	return h.Grants.Sweep(ctx, h.DB)
 }

@@ -37,6 +37,9 @@ func ManagementPermissions() []apps.Permission {
 		{Value: "create:api_keys", Description: "Issue API keys for users and applications"},
 		{Value: "update:api_keys", Description: "Change and rotate API keys"},
 		{Value: "delete:api_keys", Description: "Revoke API keys"},
+		{Value: "read:signing_keys", Description: "See the keys that sign tokens, but not their private parts"},
+		{Value: "create:signing_keys", Description: "Rotate the keys that sign tokens"},
+		{Value: "update:signing_keys", Description: "Revoke keys that sign tokens"},
 		{Value: "read:logs", Description: "Read the audit log"},
 	}
 }
@@ -51,7 +54,8 @@ func (h *House) managementAPI() (route, error) {
 	api, err := management.New(management.Options{
 		Admin: h.Admin(), Apps: h.Apps, Access: h.Access, APIKeys: h.APIKeys, People: h.People, SignIn: h.SignIn,
 		Tokens: grants.AccessTokens{Clock: h.Clock, Keys: h.Keys, Apps: h.Apps, Grants: h.Grants},
-		Log:    h.Log, Permissions: ManagementPermissions(), PasswordLink: signin.PasswordLink,
+		Keys:   h.Keys, RotateKeys: h.RotateKeys, RevokeKey: h.RevokeKey,
+		Log: h.Log, Permissions: ManagementPermissions(), PasswordLink: signin.PasswordLink,
 	})
 	return route{path: management.Prefix, prefix: true, all: api}, err
 }

@@ -22,9 +22,11 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
+	"github.com/gatehouse-dev/gatehouse/internal/core/keys"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
 	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/protocol/jose"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
@@ -40,7 +42,12 @@ type Options struct {
 	People  *people.People
 	SignIn  *signin.SignIn
 	Tokens  grants.AccessTokens
-	Log     *slog.Logger
+	Keys    *keys.Keys
+	// RotateKeys publishes new signing keys, for every algorithm in use where none is named, and
+	// RevokeKey drops one with all that it has signed.
+	RotateKeys func(ctx context.Context, algs []jose.Alg, by audit.Origin) error
+	RevokeKey  func(ctx context.Context, kid string, by audit.Origin) error
+	Log        *slog.Logger
 	// Permissions are those that the house's own API has. A route takes one of them.
 	Permissions []apps.Permission
 	// PasswordLink makes the address of the page on which a user chooses a password.

@@ -47,7 +47,7 @@ func paged(more ...string) []string {
 
 // routes is the whole API.
 func routes() []route {
-	const get, post, patch, del = "GET", "POST", "PATCH", "DELETE"
+	const get, post, put, patch, del = "GET", "POST", "PUT", "PATCH", "DELETE"
 	return []route{
 		{get, "clients", "read:clients", nobody, paged(), false, listClients},
 		{post, "clients", "create:clients", nobody, nil, true, createClient},
@@ -85,6 +85,10 @@ func routes() []route {
 		{del, "api-keys/{id}", "delete:api_keys", nobody, nil, false, revokeAPIKey},
 		{post, "api-keys/{id}/rotate", "update:api_keys", nobody, nil, true, rotateAPIKey},
 		{get, "api-keys/{id}/uses", "read:api_keys", nobody, nil, false, listAPIKeyUses},
+
+		{get, "keys/signing", "read:signing_keys", nobody, nil, false, listSigningKeys},
+		{post, "keys/signing/rotate", "create:signing_keys", nobody, nil, false, rotateSigningKeys},
+		{put, "keys/signing/{id}/revoke", "update:signing_keys", nobody, nil, false, revokeSigningKey},
 
 		{get, "logs", "read:logs", nobody, []string{"from", "take", "user_id"}, false, listLogs},
 	}
