@@ -123,10 +123,12 @@ type Options struct {
 // Limiter counts attempts. It is the same as that of package basic, so one budget
 // serves both; basic.Limit makes one of package ratelimit.
 type Limiter interface {
-	// Attempt is asked before a proof is checked, with the name of a record or, for
-	// a name nobody has, with what the client sent. It takes the attempt off the
-	// budget at once. An error refuses the request: a *guard.Error with the code
-	// TooManyRequests and RetryAfter when the budget is used up.
+	// Attempt is asked about each proof, right or wrong, before it is answered, with
+	// the name of the record or, for a name nobody has, with what the client sent. It
+	// takes the attempt off the budget at once. An error refuses the request: a
+	// *guard.Error with the code TooManyRequests and RetryAfter when the budget is
+	// used up. It is not asked again about a nonce with which this user's password
+	// was proved.
 	Attempt(r *http.Request, username string) error
 	// Succeeded says that the proof of the last Attempt was right: it does not
 	// count.
@@ -138,6 +140,7 @@ type Scheme struct {
 	o      Options
 	nonces protocol.Nonces
 	dummy  map[Algorithm]Record // for names nobody has: as much work, and never right
+	proven *proven
 }
 
 // New checks the options, all of them, and returns a Scheme.
@@ -210,6 +213,7 @@ func New(o Options) (*Scheme, error) {
 		o.Limiter = limiter
 	}
 	s := &Scheme{o: o, nonces: protocol.Nonces{Keys: o.Sealer.nonces, Realm: o.Realm, Life: NonceLife}, dummy: map[Algorithm]Record{}}
+	s.proven = &proven{users: generations[string]{period: NonceLife}}
 	for _, a := range o.Algorithms {
 		s.dummy[a] = Record{HA1: o.Sealer.seal(a, o.Realm, "", protocol.HA1(a, "", o.Realm, rand.Text()))}
 	}
@@ -243,6 +247,7 @@ func (s *Scheme) Authenticate(r *http.Request) (guard.Result, error) {
 	if err != nil {
 		return guard.Result{}, err
 	}
+	s.proven.note(record.Username, c.Nonce, now) // by now it is one of ours
 	p := principal(record)
 	if s.o.Revocations != nil {
 		if _, err := s.o.Revocations.Check(r.Context(), p, "", 0); err != nil {
@@ -312,15 +317,6 @@ func (s *Scheme) find(ctx context.Context, c *protocol.Credentials) (_ Record, k
 
 // prove returns H(A1) when the client's proof shows that it knows it.
 func (s *Scheme) prove(r *http.Request, c *protocol.Credentials, record Record, known bool) (ha1 string, err error) {
-	username := record.Username
-	if !known {
-		username = c.Username
-	}
-	if s.o.Limiter != nil {
-		if err := s.o.Limiter.Attempt(r, username); err != nil {
-			return "", err
-		}
-	}
 	var body []byte
 	if c.QOP == AuthInt {
 		if body, err = s.body(r); err != nil {
@@ -330,14 +326,32 @@ func (s *Scheme) prove(r *http.Request, c *protocol.Credentials, record Record, 
 	if ha1, err = s.o.Sealer.open(c.Algorithm, s.o.Realm, record.Username, record.HA1); err != nil {
 		return "", fmt.Errorf("digest: what is stored of a user: %w", err)
 	}
-	right := subtle.ConstantTimeCompare([]byte(c.Expected(ha1, r.Method, body)), []byte(c.Response)) == 1
-	if !right || !known {
+	right := subtle.ConstantTimeCompare([]byte(c.Expected(ha1, r.Method, body)), []byte(c.Response)) == 1 && known
+	username := record.Username
+	if !known {
+		username = c.Username
+	}
+	if err := s.limit(r, username, c.Nonce, right); err != nil {
+		return "", err
+	}
+	if !right {
 		return "", refused(nil)
 	}
-	if s.o.Limiter != nil {
+	return ha1, nil
+}
+
+// limit counts the attempt, right or wrong, before anybody hears which it was.
+func (s *Scheme) limit(r *http.Request, username, nonce string, right bool) error {
+	if s.o.Limiter == nil || s.proven.by(username, nonce, s.o.Clock()) {
+		return nil
+	}
+	if err := s.o.Limiter.Attempt(r, username); err != nil {
+		return err
+	}
+	if right {
 		s.o.Limiter.Succeeded(r, username)
 	}
-	return ha1, nil
+	return nil
 }
 
 // body reads the body and puts it back.
