@@ -47,7 +47,8 @@ type Options struct {
 	Scopes []string
 	// Audience is the API the access token is for, sent as the parameter audience.
 	Audience string
-	// Parameters are added to every authorization request.
+	// Parameters are added to every authorization request. A max_age among them is
+	// checked at the callback; what acr_values asks for, guard.ACR enforces.
 	Parameters map[string]string
 	// ForwardParameters names the query parameters of the login route that are
 	// passed on to the provider; default login_hint, prompt, screen_hint and
@@ -128,8 +129,9 @@ const (
 	LogoutProvider LogoutMode = ""
 	// LogoutV2 does the same by Auth0's older route, /v2/logout at the issuer.
 	LogoutV2 LogoutMode = "v2"
-	// LogoutLocal ends the session here alone. Signing in again may then take no
-	// password: say so to your users.
+	// LogoutLocal ends the session here, and takes its refresh token back, but leaves
+	// the sign-in at the provider. Signing in again may then take no password: say so
+	// to your users.
 	LogoutLocal LogoutMode = "local"
 )
 

@@ -30,8 +30,8 @@ import (
 // of the browser's, only the access token; what it answers reaches the browser
 // without cookies, without permissions for other sites (CORS), sandboxed in case
 // somebody opens it as a page, and never for a shared cache. Bodies stream both
-// ways; websockets and server-sent events pass. A stream goes on when the session
-// ends.
+// ways; websockets and server-sent events pass, other upgrades do not. A stream goes
+// on when the session ends.
 //
 // The error says what is wrong with target: it must be https, or http on a
 // loopback host.
@@ -64,8 +64,17 @@ func (l *Login) Proxy(target, audience string, scopes ...string) (http.Handler, 
 	}
 	scopes = slices.Clone(scopes)
 	return guard.Require(l.API())(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch upgrade := r.Header.Get("Upgrade") != ""; {
-		case upgrade && !l.sameOrigin(r), l.crossOrigin.Check(r) != nil:
+		upgrade := r.Header.Get("Upgrade")
+		switch {
+		case r.Method == http.MethodConnect, r.Method == http.MethodTrace:
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		case upgrade != "" && !strings.EqualFold(upgrade, "websocket"):
+			// HTTP/2 behind an upgrade would be a tunnel to every path of the API's host.
+			w.Header().Set("Cache-Control", "no-store")
+			writeProblem(w, http.StatusBadRequest, "invalid_request", "The only upgrade that is passed on is to a websocket.")
+			return
+		case upgrade != "" && !l.sameOrigin(r), l.crossOrigin.Check(r) != nil:
 			w.Header().Set("Cache-Control", "no-store")
 			writeProblem(w, http.StatusForbidden, "access_denied", "Another site sent this request.")
 			return

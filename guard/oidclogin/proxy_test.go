@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +212,94 @@ func TestThreat_HT04_ProxyPathStaysBelowTheTarget(t *testing.T) {
 	}
 }
 
+// A tunnel in another protocol would lead past every rule above.
+func TestThreat_HT03_ProxyIsNoTunnel(t *testing.T) {
+	api := newUpstream(t)
+	a := newApp(t, false, nil)
+	p, err := a.login.Proxy(api.URL+"/v1", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := a.browser(t)
+	b.signIn()
+	for _, tt := range []struct {
+		method, upgrade string
+		status          int
+	}{
+		{"GET", "h2c", 400}, {"GET", "HTTP/2.0", 400}, {"POST", "h2c", 400}, {"GET", "websocket, h2c", 400}, {"GET", "TLS/1.0", 400},
+		{"CONNECT", "", 405}, {"TRACE", "", 405}, {"GET", "WebSocket", 418}, {"OPTIONS", "", 418}, {"PURGE", "", 418},
+	} {
+		api.last = nil
+		r := a.request(b)
+		r.Method = tt.method
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		if tt.upgrade != "" {
+			r.Header.Set("Connection", "Upgrade, HTTP2-Settings")
+			r.Header.Set("HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA")
+			r.Header.Set("Upgrade", tt.upgrade)
+		}
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, r)
+		if w.Code != tt.status || (api.last != nil) != (tt.status == 418) {
+			t.Errorf("%s %s: %d, reached the API: %v", tt.method, tt.upgrade, w.Code, api.last != nil)
+		}
+	}
+}
+
+// sink is a transport that answers nothing and remembers what it was asked.
+type sink struct{ last *http.Request }
+
+func (s *sink) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != "api.example.com" {
+		return http.DefaultTransport.RoundTrip(r) // the issuer
+	}
+	s.last = r
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+}
+
+// Whatever is written after the prefix, it stays below the target, however often
+// somebody decodes it.
+func FuzzThreat_HT04_ProxyPath(f *testing.F) {
+	for _, seed := range []string{"shows", "../admin", "%2e%2e/admin", "..%2fadmin", "%252e%252e%252fadmin", "..;/admin", `..\admin`, "a//b", "//evil.example", "@evil.example", "?x=1", "#f", "%00", "a%2Fb", "http://evil.example/", ".%2e", "%c0%ae%c0%ae/", "\u2025/"} {
+		f.Add(seed)
+	}
+	out := &sink{}
+	a := newApp(f, false, func(o *oidclogin.Options) { o.HTTPClient = &http.Client{Transport: out} })
+	p, err := a.login.Proxy("https://api.example.com/v1/public", "")
+	if err != nil {
+		f.Fatal(err)
+	}
+	b := a.browser(f)
+	b.signIn()
+	f.Fuzz(func(t *testing.T, rest string) {
+		u, err := url.ParseRequestURI("/" + rest)
+		if err != nil || u.Host != "" {
+			return
+		}
+		out.last = nil
+		r := a.request(b)
+		r.URL = u
+		p.ServeHTTP(httptest.NewRecorder(), r)
+		if out.last == nil {
+			return
+		}
+		got := out.last.URL
+		if got.Host != "api.example.com" || got.Scheme != "https" || got.User != nil {
+			t.Fatalf("%q leads to %s", rest, got)
+		}
+		for name := got.EscapedPath(); ; {
+			if clean := path.Clean(strings.ReplaceAll(name, `\`, "/")); clean != "/v1/public" && !strings.HasPrefix(clean, "/v1/public/") {
+				t.Fatalf("%q leads to %s, which some read as %s", rest, got, clean)
+			}
+			decoded, err := url.PathUnescape(name)
+			if err != nil || decoded == name {
+				return
+			}
+			name = decoded
+		}
+	})
+}
+
 func TestProxyStreamsAndUpgrades(t *testing.T) {
 	goOn := make(chan struct{})
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -227,7 +316,7 @@ func TestProxyStreamsAndUpgrades(t *testing.T) {
 				return
 			}
 			defer conn.Close()
-			_, _ = fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\nSet-Cookie: a=b\r\nX-Auth: %s\r\n\r\n", r.Header.Get("Authorization")[:6])
+			_, _ = fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSet-Cookie: a=b\r\nX-Auth: %s\r\n\r\n", r.Header.Get("Authorization")[:6])
 			_ = rw.Flush()
 			_, _ = io.Copy(conn, rw)
 		}
@@ -265,7 +354,7 @@ func TestProxyStreamsAndUpgrades(t *testing.T) {
 	}
 	_ = rest
 
-	res, err = http.DefaultTransport.RoundTrip(request("/echo", "Connection", "Upgrade", "Upgrade", "echo", "Origin", a.server.URL))
+	res, err = http.DefaultTransport.RoundTrip(request("/echo", "Connection", "Upgrade", "Upgrade", "websocket", "Origin", a.server.URL))
 	if err != nil {
 		t.Fatal(err)
 	}
