@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
-	"hash"
-	"io"
 	"strings"
 )
 
@@ -22,31 +20,34 @@ const (
 )
 
 // Known reports whether a is one of the algorithms of this package.
-func (a Algorithm) Known() bool { return a.new() != nil }
+func (a Algorithm) Known() bool { return a == SHA256 || a == SHA512256 || a == MD5 }
 
-func (a Algorithm) new() hash.Hash {
+// hash is H of RFC 7616 §3.3, in lower-case hex. It panics when a is not Known.
+func (a Algorithm) hash(data []byte) string {
 	switch a {
 	case SHA256:
-		return sha256.New()
+		sum := sha256.Sum256(data)
+		return hex.EncodeToString(sum[:])
 	case SHA512256:
-		return sha512.New512_256()
+		sum := sha512.Sum512_256(data)
+		return hex.EncodeToString(sum[:])
 	case MD5:
-		return md5.New()
+		sum := md5.Sum(data)
+		return hex.EncodeToString(sum[:])
 	}
-	return nil
+	panic("digest: " + string(a) + " is not an algorithm of this package")
 }
 
-// sum is H of RFC 7616 §3.3 over parts with colons between them, in lower-case
-// hex. It panics when a is not Known.
+// sum is the hash of parts with colons between them.
 func (a Algorithm) sum(parts ...string) string {
-	h := a.new()
+	data := make([]byte, 0, 512)
 	for i, p := range parts {
 		if i > 0 {
-			_, _ = io.WriteString(h, ":")
+			data = append(data, ':')
 		}
-		_, _ = io.WriteString(h, p)
+		data = append(data, p...)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	return a.hash(data)
 }
 
 // named returns the algorithm a client means, which may write it in any case,

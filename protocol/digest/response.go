@@ -15,11 +15,10 @@ func Userhash(a Algorithm, username, realm string) string { return a.sum(usernam
 // (RFC 7616 §3.4.1): c.Response must equal it, compared in constant time. body
 // counts for AuthInt alone. It panics when c.Algorithm is not Known.
 func (c *Credentials) Expected(ha1, method string, body []byte) string {
-	a2 := []string{method, c.URI}
 	if c.QOP == AuthInt {
-		a2 = append(a2, c.Algorithm.sum(string(body)))
+		return c.keyed(ha1, c.QOP, method, c.URI, c.Algorithm.hash(body))
 	}
-	return c.keyed(ha1, c.QOP, a2...)
+	return c.keyed(ha1, c.QOP, method, c.URI)
 }
 
 // keyed is KD of RFC 7616 §3.3 over what both sides contributed.
