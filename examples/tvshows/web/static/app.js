@@ -2,6 +2,7 @@
 // happened. Everything about tokens is in oidc.js.
 
 import { connect, claimsOf, SignInError } from "./oidc.js";
+import { countDown } from "/shared/countdown.js";
 
 const $ = (id) => document.getElementById(id);
 const element = (name, textContent = "", more = {}) => Object.assign(document.createElement(name), { textContent }, more);
@@ -27,8 +28,10 @@ function show() {
   if (!tokens) return;
   const { claims } = tokens;
   $("expires").dateTime = new Date(tokens.expires).toISOString();
-  $("name").textContent = claims.name ?? claims.email ?? claims.sub;
-  $("email").textContent = claims.email ?? "";
+  countDown();
+  const name = claims.name ?? claims.email ?? claims.sub;
+  $("name").textContent = name;
+  $("email").textContent = claims.email !== name ? claims.email ?? "" : "";
   $("scope").textContent = tokens.scope;
   $("id-claims").textContent = JSON.stringify(claims, null, 2);
   $("access-claims").textContent = JSON.stringify(claimsOf(tokens.access), null, 2);
