@@ -200,6 +200,7 @@ func TestThreat_RP09_TokenIsBoundToTheSession(t *testing.T) {
 	s := newSite(t)
 	alice, mallory := s.browser(), s.browser()
 	alice.want("/login?as=alice", "", 403) // the login form is protected, before there is a session
+	alice.want("/login?as=alice", mallory.token(), 403)
 	before := alice.token()
 	if len(alice.cookies) != 1 || alice.cookies["__Host-csrf"] == "" {
 		t.Fatalf("cookies: %v", alice.cookies)

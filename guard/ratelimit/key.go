@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
@@ -22,14 +23,22 @@ type KeyFunc func(*http.Request) (string, error)
 // where a request came from, and of that header the right-most address that is
 // no proxy counts: the client may have written what is left of it. Without
 // proxies the header is not read.
-func ByAddress(proxies ...netip.Prefix) KeyFunc {
-	trusted := clientip.Proxies(proxies)
+func ByAddress(proxies ...netip.Prefix) KeyFunc { return byNetwork("address ", 32, 64, proxies) }
+
+// ByNetwork tells apart networks of some size: the /24 of IPv4 addresses, the /48
+// of IPv6 addresses, which one customer of a provider may have all of. It is for a
+// second, wider limit behind the one by address, so that who hops from network to
+// network meets it. proxies are as for ByAddress.
+func ByNetwork(proxies ...netip.Prefix) KeyFunc { return byNetwork("network ", 24, 48, proxies) }
+
+func byNetwork(kind string, ipv4, ipv6 int, proxies []netip.Prefix) KeyFunc {
+	trusted := clientip.Proxies(slices.Clone(proxies))
 	return func(r *http.Request) (string, error) {
 		client, err := trusted.Client(r)
 		if err != nil {
 			return "", err
 		}
-		return "address " + clientip.Network(client).String(), nil
+		return string(clientip.Network(client, ipv4, ipv6).AppendTo([]byte(kind))), nil
 	}
 }
 

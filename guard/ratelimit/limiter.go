@@ -218,8 +218,12 @@ func (l *Limiter) Middleware(next http.Handler) http.Handler {
 
 // SetHeader puts a result into a response's header, as Middleware does.
 func (l *Limiter) SetHeader(h http.Header, r Result) {
-	h.Add("RateLimit-Policy", l.policy)
-	h.Add("RateLimit", fmt.Sprintf(`"%s";r=%d;t=%d`, l.options.Name, r.Remaining, seconds(r.Reset)))
+	h.Add("Ratelimit-Policy", l.policy)
+	now := make([]byte, 0, 64)
+	now = append(append(append(now, '"'), l.options.Name...), `";r=`...)
+	now = strconv.AppendInt(now, int64(r.Remaining), 10)
+	now = strconv.AppendInt(append(now, ";t="...), seconds(r.Reset), 10)
+	h.Add("Ratelimit", string(now))
 	if !r.Allowed {
 		h.Set("Retry-After", strconv.FormatInt(max(1, seconds(r.RetryAfter)), 10))
 	}

@@ -264,6 +264,32 @@ func TestThreat_HT02_KeyCannotBeSpoofed(t *testing.T) {
 	}
 }
 
+// Who has a whole /48 finds that hopping within it is counted, too.
+func TestThreat_HT02_NetworkHopping(t *testing.T) {
+	key := ratelimit.ByNetwork()
+	same := [][2]string{{"[2001:db8:1:1::1]:1", "[2001:db8:1:ffff::1]:1"}, {"192.0.2.1:1", "192.0.2.254:1"}, {"192.0.2.1:1", "[::ffff:192.0.2.7]:1"}}
+	other := [][2]string{{"[2001:db8:1::1]:1", "[2001:db8:2::1]:1"}, {"192.0.2.1:1", "192.0.3.1:1"}}
+	of := func(peer string) string {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = peer
+		k, err := key(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	for _, p := range same {
+		if of(p[0]) != of(p[1]) {
+			t.Errorf("%s and %s are counted apart", p[0], p[1])
+		}
+	}
+	for _, p := range other {
+		if of(p[0]) == of(p[1]) {
+			t.Errorf("%s and %s are counted together", p[0], p[1])
+		}
+	}
+}
+
 // What a proxy passed on and cannot be read refuses the request.
 func TestThreat_HT01_UnreadableForwardedAddressIsRefused(t *testing.T) {
 	l := limiter(t, ratelimit.Options{Name: "api", Limit: ratelimit.Limit{Requests: 100, Per: time.Hour}, Key: ratelimit.ByAddress(netip.MustParsePrefix("10.0.0.0/8"))})

@@ -41,8 +41,8 @@ func (k Key[T]) Put(ctx context.Context, value T) error {
 
 // Update stores what fn returns for the value that is there, or for the zero
 // value. Requests that run side by side each see what the one before them left:
-// fn may be called several times and must have no other effect. An error of fn
-// leaves everything as it was.
+// fn may be called several times, must have no other effect, and must not use the
+// session. An error of fn leaves everything as it was.
 func (k Key[T]) Update(ctx context.Context, fn func(value T) (T, error)) error {
 	return mustSession(ctx).change(ctx, func(st *state) (bool, error) {
 		value, _ := k.read(*st)

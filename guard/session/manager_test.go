@@ -42,13 +42,17 @@ type app struct {
 	mux     *http.ServeMux
 }
 
-// stores runs the test with each store that needs no server.
+// stores runs the test with each store of this package.
 func stores(t *testing.T, test func(t *testing.T, open func(*testclock.Clock) session.Store, stateless bool)) {
 	t.Run("memory", func(t *testing.T) {
 		test(t, func(c *testclock.Clock) session.Store { return session.NewMemoryStoreClock(c.Now) }, false)
 	})
 	t.Run("sqlite", func(t *testing.T) {
 		test(t, func(c *testclock.Clock) session.Store { return newSQLStore(t, openSQLite(t)).WithClock(c.Now) }, false)
+	})
+	t.Run("postgres", func(t *testing.T) {
+		db := openPostgreSQL(t)
+		test(t, func(c *testclock.Clock) session.Store { return newSQLStore(t, db).WithClock(c.Now) }, false)
 	})
 	t.Run("cookie", func(t *testing.T) {
 		test(t, func(c *testclock.Clock) session.Store {

@@ -56,7 +56,8 @@ type Options struct {
 	// Load, if set, brings the principal of every request up to date, for example
 	// with the roles that the application's records give the person now. ErrEnded
 	// ends the session, because the person is gone or locked; any other error
-	// refuses the request as temporarily unavailable.
+	// refuses the request as temporarily unavailable. The session is not open yet:
+	// Load must not use it.
 	Load func(ctx context.Context, p *guard.Principal) error
 
 	// Clock tells the time; default time.Now.

@@ -126,6 +126,60 @@ func TestSQLStoreAtRest(t *testing.T) {
 	}
 }
 
+// A new secret in front, the old one behind: what it sealed opens still. Without
+// the old one it is gone.
+func TestRotation(t *testing.T) {
+	const newer = "a-newer-secret-a-newer-secret-a-newer"
+	clock := testclock.New()
+	db := openSQLite(t)
+	newSQLStore(t, db)
+	for name, open := range map[string]func(...string) (session.Store, error){
+		"cookie": func(secrets ...string) (session.Store, error) {
+			s, err := session.NewCookieStore(secrets...)
+			if err != nil {
+				return nil, err
+			}
+			return s.WithClock(clock.Now), nil
+		},
+		"sqlite": func(secrets ...string) (session.Store, error) {
+			s, err := session.NewSQLStore(db, secrets...)
+			if err != nil {
+				return nil, err
+			}
+			return s.WithClock(clock.Now), nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stores []session.Store
+			for _, secrets := range [][]string{{secret}, {newer, secret}, {newer}} {
+				s, err := open(secrets...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				stores = append(stores, s)
+			}
+			before, both, after := stores[0], stores[1], stores[2]
+			token := create(t, before, record(clock, "x"))
+			rec, err := both.Find(t.Context(), "app", token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := after.Find(t.Context(), "app", token); !errors.Is(err, session.ErrNotFound) {
+				t.Errorf("a secret that was dropped opens: %v", err)
+			}
+			if token, err = both.Update(t.Context(), token, rec); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := after.Find(t.Context(), "app", token); err != nil {
+				t.Errorf("written anew, and not by the new secret: %v", err)
+			}
+			if _, err := open("short"); err == nil {
+				t.Error("a short secret is accepted")
+			}
+		})
+	}
+}
+
 func TestSQLStoreForgetsTheExpired(t *testing.T) {
 	db := openSQLite(t)
 	clock := testclock.New()

@@ -74,12 +74,11 @@ func parse(hop string) (netip.Addr, error) {
 // IPv4 address, and a zone names an interface of this machine, not a host.
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
-// Network returns what a client can be told apart by: an IPv4 address, or the
-// /64 of an IPv6 address, of which anybody has 2^64 to choose from.
-func Network(a netip.Addr) netip.Prefix {
-	bits := 32
+// Network returns the network of a with ipv4 or ipv6 bits.
+func Network(a netip.Addr, ipv4, ipv6 int) netip.Prefix {
+	bits := ipv4
 	if a.Is6() {
-		bits = 64
+		bits = ipv6
 	}
 	return netip.PrefixFrom(a, bits).Masked()
 }
