@@ -373,6 +373,21 @@ func TestThreat_AK04_EverythingIsJudgedAnew(t *testing.T) {
 			a.bad(secret, tt.name+", for ever")
 		}
 
+		// A blocked owner has no key, even where nothing ended it.
+		_, kept := a.issue(mine, nil)
+		b.good(kept)
+		for _, blocked := range []bool{true, false} {
+			a.do(a.tn.DB.Write(ctx, func(tx *db.Tx) error {
+				_, err := a.People.SetBlocked(tx, userID, blocked)
+				return err
+			}))
+			c.Advance(5 * time.Second)
+			if blocked {
+				b.bad(kept, "owner blocked behind the back of all verbs")
+			}
+		}
+		b.good(kept)
+
 		// Rights are those of the owner at the moment. Nobody announces them, so a node may be five seconds behind.
 		_, secret := a.issue(mine, nil)
 		if got := b.good(secret).Scope; !got.Equal(oauth.Scope{"read:shows"}) {
