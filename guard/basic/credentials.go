@@ -15,7 +15,7 @@ const maxCredentials = 4096
 
 var (
 	errMalformed = errors.New("malformed Basic credentials")
-	errTwice     = errors.New("Basic credentials beside another Authorization header")
+	errTwice     = errors.New("more than one Authorization header")
 )
 
 // credentials reads user name and password from the Authorization header (RFC
