@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -280,6 +281,40 @@ func TestThreat_DB08_SessionsWithoutRedisAreAnError(t *testing.T) {
 	if _, ok, err := s.TryLock(ctx, "key", time.Minute); err == nil || ok {
 		t.Errorf("lock: %v, %v", ok, err)
 	}
+}
+
+// A server that hangs is as good as lost, once its time is over.
+func TestThreat_DB08_SlowRedis(t *testing.T) {
+	server := testredis.Start(t)
+	limiter, err := ratelimit.New(ratelimit.Options{
+		Name: "login", Limit: ratelimit.Limit{Requests: 8, Per: 8 * time.Hour}, Nodes: 4, Clock: testclock.New().Now,
+		Store:  redisstore.NewLimits(connect(t, server), redisstore.Options{Timeout: 50 * time.Millisecond}),
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := connect(t, server)
+	sessions, err := redisstore.NewSessions(t.Context(), connect(t, server), redisstore.Options{Secrets: []string{secret}, Timeout: 50 * time.Millisecond, InsecureAllowEviction: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Do(t.Context(), admin.B().ClientPause().Timeout(600_000).All().Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for range 50 {
+		if limiter.Allow(t.Context(), "alice").Allowed {
+			n++
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d were allowed; want 2, a fourth", n)
+	}
+	if _, err := sessions.Find(t.Context(), "app", "token"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("find: %v", err)
+	}
+	server.Stop()
 }
 
 type lines struct{ strings.Builder }
