@@ -63,3 +63,39 @@ func ExampleWhere() {
 	fmt.Println(w.Code)
 	// Output: 403
 }
+
+// Administrators, and whoever holds the permission.
+func ExampleEither() {
+	h := guard.Require(tokens, guard.Either(guard.Roles("admin"), guard.Permissions("shows:read")))(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "welcome") }))
+
+	r := httptest.NewRequest(http.MethodGet, "/shows", nil)
+	r.Header.Set("X-Token", "alice") // no administrator, but she holds it
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Body)
+	// Output: 200 welcome
+}
+
+// A person who is signed in, at an application that shows its own token: neither
+// is enough alone.
+func ExampleAllOf() {
+	h := guard.Require(guard.AllOf(login, tokens))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, _ := guard.From(r.Context())
+		fmt.Fprintf(w, "%s by %s", who.Subject, who.Also[0].Subject)
+	}))
+
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("X-Session", "alice")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	fmt.Println(w.Code)
+
+	r.Header.Set("X-Token", "kiosk")
+	w = httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Body)
+	// Output:
+	// 401
+	// 200 alice by kiosk
+}

@@ -202,8 +202,3 @@ func BenchmarkRequire(b *testing.B) {
 		h.ServeHTTP(w, r)
 	}
 }
-
-func ExampleEither() {
-	guard.Require(tokens, guard.Either(guard.Roles("admin"), guard.Permissions("edit:shows")))
-	// Output:
-}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -590,6 +591,25 @@ func TestChallengeOnlyWhereItHelps(t *testing.T) {
 	for name, option := range map[string]guard.Option{"role": guard.Roles("owner"), "step-up": guard.ACR("gold"), "scope": guard.Scopes("write")} {
 		if w := ask(guard.Require(s, option)(http.HandlerFunc(whoami)), header("alice", "open:sesame")); w.Code < 400 || w.Header().Get("WWW-Authenticate") != "" {
 			t.Errorf("%s: %d, and the browser asks for the password again and again", name, w.Code)
+		}
+	}
+}
+
+// A client of somebody else's, over a real connection on loopback.
+func TestCurl(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs curl")
+	}
+	users, err := basic.Users(map[string]string{"alice": "open:sesame", "jürgen": "grüße: ☕"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(guard.Require(build(t, basic.Options{Verifier: users}))(http.HandlerFunc(whoami)))
+	defer server.Close()
+	for user, want := range map[string]string{"alice:open:sesame": "alice 200", "jürgen:grüße: ☕": "jürgen 200", "alice:open": " 401"} {
+		out, err := exec.CommandContext(t.Context(), "curl", "--silent", "--show-error", "--anyauth", "--user", user, "--write-out", " %{http_code}", server.URL).CombinedOutput()
+		if err != nil || !strings.HasSuffix(string(out), want) {
+			t.Errorf("%s: %v %s", user, err, out)
 		}
 	}
 }
