@@ -58,7 +58,8 @@ const (
 	maxKeyName     = 200
 	maxKeyScopes   = 100
 	maxKeyNetworks = 50
-	// MaxKeysPerOwner bounds the living keys of one user or client: they all can be ended at once.
+	// MaxKeysPerOwner bounds the living keys of one user or client, so that they all can be ended at
+	// once. While keys are being rotated there can be twice as many.
 	MaxKeysPerOwner = 100
 	// MaxKeyGrace bounds how long a key lives beside its successor.
 	MaxKeyGrace = 30 * 24 * time.Hour

@@ -250,6 +250,11 @@ func TestIssueRefuses(t *testing.T) {
 		if !fault.Is(err, fault.Conflict) {
 			t.Errorf("one too many: %v", err)
 		}
+		full, _, err := h.List(ctx, h.tn, access.APIKeyQuery{ClientID: clientID, Page: apps.Page{Limit: 1}})
+		h.do(err)
+		if _, _, _, err := h.Rotate(ctx, h.tn, full[0].ID, time.Hour, ada); err != nil {
+			t.Errorf("who has the most keys can rotate none: %v", err)
+		}
 		if _, err := h.signIn.Update(ctx, h.tn, userID, signin.Change{Blocked: new(true)}, ada); err != nil {
 			t.Fatal(err)
 		}
@@ -331,7 +336,9 @@ func TestThreat_AK04_EverythingIsJudgedAnew(t *testing.T) {
 		a, b := node(t, one, c), node(t, two, c)
 		userID, clientID := a.furnish()
 		mine := access.APIKeyOwner{UserID: userID}
-		h := func(change func(k *access.APIKey) error) func(*access.APIKey) { return func(k *access.APIKey) { a.do(change(k)) } }
+		h := func(change func(k *access.APIKey) error) func(*access.APIKey) {
+			return func(k *access.APIKey) { a.do(change(k)) }
+		}
 		block := func(blocked bool) func(*access.APIKey) error {
 			return func(*access.APIKey) error {
 				_, err := a.signIn.Update(ctx, a.tn, userID, signin.Change{Blocked: &blocked}, ada)

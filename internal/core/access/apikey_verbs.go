@@ -83,7 +83,7 @@ func (a *APIKeys) Issue(ctx context.Context, tn *tenant.Tenant, n NewAPIKey, by 
 		if err := a.holdOwner(tx, tn, k); err != nil {
 			return err
 		}
-		if err := a.insert(tx, k, secret); err != nil {
+		if err := a.insert(tx, k, secret, MaxKeysPerOwner); err != nil {
 			return err
 		}
 		return a.note(tx, audit.APIKeyIssued, k, by, map[string]any{"kind": string(k.Kind), "audience": k.Audience, "scope": k.Scope.String()})
@@ -203,12 +203,12 @@ func (a *APIKeys) rightsInTx(tx *db.Tx, api *apps.API, k *APIKey) (oauth.Scope, 
 	return rights, rows.Err()
 }
 
-func (a *APIKeys) insert(tx *db.Tx, k *APIKey, secret apikey.Key) error {
+func (a *APIKeys) insert(tx *db.Tx, k *APIKey, secret apikey.Key, most int64) error {
 	var living int64
 	if err := tx.QueryRow(countLivingAPIKeys, k.UserID, k.ClientID, db.Micros(k.CreatedAt)).Scan(&living); err != nil {
 		return fmt.Errorf("access: count API keys: %w", err)
 	}
-	if living >= MaxKeysPerOwner {
+	if living >= most {
 		return fault.New(fault.Conflict, "The owner has %d API keys, which is the most there can be: revoke one that nobody uses.", living)
 	}
 	hash := secret.Hash()
@@ -323,7 +323,8 @@ func (a *APIKeys) Rotate(ctx context.Context, tn *tenant.Tenant, keyID string, g
 			return fault.New(fault.Conflict, "The API key has been rotated already.")
 		}
 		old.RotatedAt, old.Successor, old.ExpiresAt, old.UpdatedAt = now, fresh.ID, until, now
-		if err := a.insert(tx, fresh, secret); err != nil {
+		// Who has as many keys as there can be must still be able to rotate each of them.
+		if err := a.insert(tx, fresh, secret, 2*MaxKeysPerOwner); err != nil {
 			return err
 		}
 		return a.announce(tx, audit.APIKeyRotated, old, by, map[string]any{"successor": fresh.ID, "until": until.UTC().Format(time.RFC3339)})

@@ -87,6 +87,7 @@ func TestAPIKeys(t *testing.T) {
 		}
 	}
 	c.want(400, "POST", "api-keys/"+own.get("id")+"/rotate", m{"grace_sec": -1})
+	(&client{t, node, own.get("key")}).want(401, "GET", "api-keys", nil) // a key is no token of this API
 	for _, path := range []string{"GET api-keys/x", "GET api-keys/x/uses", "PATCH api-keys/x", "DELETE api-keys/x", "POST api-keys/x/rotate"} {
 		method, path, _ := strings.Cut(path, " ")
 		c.want(404, method, path, m{})

@@ -132,6 +132,11 @@ func TestThreat_AK04_ExchangeEscalatesNothing(t *testing.T) {
 	if got := exchange(t, i, demo.Machine, local); got.Status != 200 {
 		t.Errorf("from its network: %s", got.Raw)
 	}
+	browser, _ := apps.NewClient("App", apps.SPA)
+	browser.GrantTypes = append(browser.GrantTypes, oauth.GrantTokenExchange)
+	if err := browser.Validate(); err == nil {
+		t.Error("a page in a browser may exchange keys")
+	}
 	i.Block(t, demo.Reader)
 	expectTokenError(t, "a blocked owner", exchange(t, i, demo.Machine, good), "invalid_request")
 }
