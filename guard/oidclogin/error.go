@@ -6,7 +6,6 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/guard/internal/provider"
 )
@@ -122,18 +121,22 @@ func writePage(w http.ResponseWriter, status int, page *template.Template, data 
 	_ = page.Execute(w, data)
 }
 
-const pageHead = `<!doctype html>
+const (
+	pageTop = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">
-<title>{{template "title" .}}</title>
+`
+	pageRest = `<title>{{template "title" .}}</title>
 <style>:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1.5rem}button{font:inherit;padding:.5rem 1.25rem}</style>
 </head><body><main><h1>{{template "title" .}}</h1>`
+	pageHead = pageTop + pageRest
+)
 
 var (
 	errorPage = template.Must(template.New("error").Parse(`{{define "title"}}That did not work{{end}}` + pageHead +
 		`<p>{{.Description}}</p><p><a href="{{.Login}}">Try again</a></p><p><small>Code: <code>{{.Code}}</code></small></p></main></body></html>
 `))
 	arrivedPage = template.Must(template.New("arrived").Parse(`{{define "title"}}You are signed in{{end}}` +
-		strings.Replace(pageHead, "<title>", `<meta http-equiv="refresh" content="0;url={{.Address}}"><title>`, 1) +
+		pageTop + `<meta http-equiv="refresh" content="0;url={{.Address}}">` + pageRest +
 		`<p><a href="{{.Address}}">Go on</a></p></main></body></html>
 `))
 	logoutPage = template.Must(template.New("logout").Parse(`{{define "title"}}Sign out?{{end}}` + pageHead +
