@@ -19,7 +19,9 @@ import (
 
 var update = flag.Bool("update", false, "write the expected output anew")
 
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"gatehouse": main}) }
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"gatehouse": main, "guarded": guarded})
+}
 
 // The scripts run the real command. Each begins with a configuration of its own in gatehouse.yaml.
 func TestScripts(t *testing.T) {

@@ -64,8 +64,10 @@ func (g *Grants) RulesAfter(ctx context.Context, tn *tenant.Tenant, n int64, lim
 	return p, nil
 }
 
-// Snapshot returns all rules at the newest number.
+// Snapshot returns all rules at the newest number, as the database has them: whoever begins to
+// follow knows everything that any node had committed by then. Of many who come at once few read.
 func (g *Grants) Snapshot(ctx context.Context, tn *tenant.Tenant) (Page, error) {
+	g.rules.fallBehind(tn.ID)
 	if err := g.upToDate(ctx, tn); err != nil {
 		return Page{}, err
 	}

@@ -90,6 +90,23 @@ func TestThreat_JW14_FeedHasEveryRuleOnce(t *testing.T) {
 	})
 }
 
+// Who begins to follow on a node that has heard of nothing yet gets what the database has.
+func TestThreat_TK11_SnapshotHasEverythingCommitted(t *testing.T) {
+	two(t, func(t *testing.T, w *world) {
+		if _, err := w.other.Grants.Snapshot(bg, w.other.tn); err != nil {
+			t.Fatal(err)
+		}
+		w.write(t, func(tx *db.Tx) error { return w.RevokeToken(tx, "jti") })
+		p, err := w.other.Grants.Snapshot(bg, w.other.tn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := revocation.ParseSnapshot(p.Snapshot, 10); err != nil || s.N != 1 || len(s.Rules) != 1 {
+			t.Errorf("%+v, %v", s, err)
+		}
+	})
+}
+
 // Rules past their time are dropped from memory, and a reader who slept meanwhile misses nothing
 // that matters.
 func TestFeedIsCompacted(t *testing.T) {

@@ -187,7 +187,7 @@ func (g *Grants) CatchUp(ctx context.Context, handle db.Tenant) error {
 func (g *Grants) catchUp(ctx context.Context, handle db.Tenant) error {
 	found, err := readRules(ctx, handle, g.rules.startReading(handle.ID()))
 	if err != nil {
-		g.rules.couldNotRead(handle.ID())
+		g.rules.fallBehind(handle.ID())
 		return fmt.Errorf("grants: read rules: %w", err)
 	}
 	g.rules.mu.Lock()
@@ -222,7 +222,8 @@ func (r *rules) startReading(tenantID string) int64 {
 	return set.read
 }
 
-func (r *rules) couldNotRead(tenantID string) {
+// fallBehind has the rules read before they are next handed out.
+func (r *rules) fallBehind(tenantID string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.set(tenantID).behind = true
