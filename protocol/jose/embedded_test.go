@@ -110,6 +110,39 @@ func TestVerifyEmbedded(t *testing.T) {
 	}
 }
 
+func TestThreat_JW10_EmbeddedKeys(t *testing.T) {
+	number := func(bits int) string {
+		n := make([]byte, bits/8)
+		_, _ = rand.Read(n)
+		n[0], n[len(n)-1] = n[0]|0x80, n[len(n)-1]|1
+		return base64.RawURLEncoding.EncodeToString(n)
+	}
+	for name, jwk := range map[string]map[string]any{
+		"RSA of 1024 bits":  {"kty": "RSA", "n": number(1024), "e": "AQAB"},
+		"RSA of 16384 bits": {"kty": "RSA", "n": number(16384), "e": "AQAB"},
+		"RSA, e is 1":       {"kty": "RSA", "n": number(2048), "e": "AQ"},
+		"RSA, e is even":    {"kty": "RSA", "n": number(2048), "e": "Ag"},
+		"EC off the curve":  {"kty": "EC", "crv": "P-256", "x": number(256), "y": number(256)},
+		"EC at nought":      {"kty": "EC", "crv": "P-256", "x": base64.RawURLEncoding.EncodeToString(make([]byte, 32)), "y": base64.RawURLEncoding.EncodeToString(make([]byte, 32))},
+		"EC, short":         {"kty": "EC", "crv": "P-256", "x": number(248), "y": number(256)},
+		"P-384":             {"kty": "EC", "crv": "P-384", "x": number(384), "y": number(384)},
+		"Ed25519, short":    {"kty": "OKP", "crv": "Ed25519", "x": number(128)},
+		"no type":           {"n": number(2048), "e": "AQAB"},
+	} {
+		for _, alg := range []jose.Alg{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA} {
+			header, err := json.Marshal(map[string]any{"alg": alg, "typ": "dpop+jwt", "jwk": jwk})
+			if err != nil {
+				t.Fatal(err)
+			}
+			token := base64.RawURLEncoding.EncodeToString(header) + ".e30." + number(512)
+			_, _, err = jose.VerifyEmbedded(token, jose.Expect{Types: []string{"dpop+jwt"}, Algs: []jose.Alg{alg}})
+			if !errors.Is(err, jose.ErrWeakKey) {
+				t.Errorf("%s, %s: %v", name, alg, err)
+			}
+		}
+	}
+}
+
 func TestPeekIssuer(t *testing.T) {
 	token := func(payload string) string {
 		return "e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".AA"
