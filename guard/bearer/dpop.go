@@ -68,7 +68,7 @@ func newDPoP(o DPoP, origin string, now func() time.Time) (*dpop, error) {
 		}
 	}
 	if d.replays == nil {
-		d.replays = &usedProofs{now: now}
+		d.replays = &usedProofs{now: now, most: maxProofs}
 	}
 	if o.NonceKey != nil {
 		if len(o.NonceKey) < sha256.Size {
@@ -159,7 +159,8 @@ func (n *nonces) check(now time.Time, nonce string) (good, old bool) {
 // usedProofs is the memory of one process: two heaps of proofs, of which the
 // older is thrown away whole once its last proof is over.
 type usedProofs struct {
-	now func() time.Time
+	now  func() time.Time
+	most int // proofs in one heap
 
 	mu            sync.Mutex
 	recent, older map[string]struct{}
@@ -194,7 +195,7 @@ func (u *usedProofs) Use(_ context.Context, id string, _ time.Time) (bool, error
 	if _, used := u.older[id]; used {
 		return false, nil
 	}
-	if len(u.recent) >= maxProofs {
+	if len(u.recent) >= u.most {
 		return false, errTooManyProofs
 	}
 	u.recent[id] = struct{}{}

@@ -264,6 +264,38 @@ func TestThreat_TK16_ReplayAtAnotherProcess(t *testing.T) {
 	}
 }
 
+// A memory that is full refuses what is new and forgets nothing that could come
+// again, until its time is over.
+func TestThreat_TK16_AFullMemoryForgetsNothing(t *testing.T) {
+	clock := testclock.New()
+	store := bearer.UsedProofs(clock.Now, 3)
+	use := func(id string) (bool, error) { return store.Use(t.Context(), id, clock.Now().Add(time.Minute)) }
+	for _, id := range []string{"a", "b", "c"} {
+		if fresh, err := use(id); !fresh || err != nil {
+			t.Fatalf("%s: %v, %v", id, fresh, err)
+		}
+	}
+	for _, id := range []string{"a", "b", "c"} {
+		if fresh, err := use(id); fresh || err != nil {
+			t.Errorf("%s again: %v, %v", id, fresh, err)
+		}
+	}
+	if fresh, err := use("d"); fresh || err == nil {
+		t.Errorf("one too many: %v, %v", fresh, err)
+	}
+	clock.Advance(90 * time.Second)
+	if fresh, err := use("d"); !fresh || err != nil {
+		t.Errorf("when there is room again: %v, %v", fresh, err)
+	}
+	if fresh, _ := use("a"); fresh {
+		t.Error("a proof of the heap before was forgotten")
+	}
+	clock.Advance(3 * time.Minute)
+	if fresh, err := use("a"); !fresh || err != nil {
+		t.Errorf("long after its time: %v, %v", fresh, err)
+	}
+}
+
 func TestThreat_TK16_Nonces(t *testing.T) {
 	key := []byte(rand.Text() + rand.Text())
 	issuer, s, clock := setup(t, func(o *bearer.Options) { withDPoP(o); o.DPoP.NonceKey = key })
