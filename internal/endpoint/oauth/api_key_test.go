@@ -310,3 +310,47 @@ func TestReportLeaks(t *testing.T) {
 		t.Errorf("a flood: %s", last.Status)
 	}
 }
+
+// Over HTTP, on two nodes: what one of them ends, the other refuses as soon as it has looked at the
+// numbers, which it does each second: the key, and the tokens it was exchanged for.
+func TestThreat_AK04_TwoNodes(t *testing.T) {
+	twoNodes(t, func(t *testing.T, a, b *servertest.Instance) {
+		change(t, a, demo.Machine, func(c *apps.Client) { c.GrantTypes = append(c.GrantTypes, oauth.GrantTokenExchange) })
+		must(t, b.House.Watch(t.Context()))
+		report := func(secret apikey.Key) {
+			resp, err := a.Client().Post(a.URL+leaks.Path, "application/json", strings.NewReader(`{"token":"`+secret.Reveal()+`"}`))
+			must(t, err)
+			resp.Body.Close()
+		}
+		for _, tt := range []struct {
+			name string
+			end  func(*access.APIKey, apikey.Key)
+		}{
+			{"revoked", func(k *access.APIKey, _ apikey.Key) { revokeKey(t, a, k) }},
+			{"rotated", func(k *access.APIKey, _ apikey.Key) {
+				_, _, _, err := a.House.APIKeys.Rotate(t.Context(), a.House.Tenant, k.ID, 0, audit.System())
+				must(t, err)
+			}},
+			{"reported", func(_ *access.APIKey, secret apikey.Key) { report(secret) }},
+			{"owner banned", func(*access.APIKey, apikey.Key) { a.Block(t, demo.Reader) }},
+		} {
+			k, secret := keyOf(t, a, nil)
+			nodes := []*servertest.Instance{a, b}
+			var tokens []string // each node has an issuer of its own here
+			for _, node := range nodes {
+				token := exchange(t, node, demo.Machine, secret.Reveal())
+				tokens = append(tokens, token.AccessToken)
+				if node.Introspect(t, demo.Machine, secret.Reveal())["active"] != true || node.Introspect(t, demo.Machine, token.AccessToken)["active"] != true {
+					t.Fatalf("%s: not good to begin with: %s", tt.name, token.Raw)
+				}
+			}
+			tt.end(k, secret)
+			must(t, b.House.Watch(t.Context()))
+			for i, node := range nodes {
+				if node.Introspect(t, demo.Machine, secret.Reveal())["active"] != false || node.Introspect(t, demo.Machine, tokens[i])["active"] != false {
+					t.Errorf("%s: the key or its token lives on", tt.name)
+				}
+			}
+		}
+	})
+}
