@@ -4,7 +4,6 @@ package session_test
 
 import (
 	"bytes"
-	"database/sql"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -21,12 +20,7 @@ func BenchmarkFind(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	db, err := sql.Open("sqlite", "file:"+b.TempDir()+"/sessions.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = db.Close() })
-	rows, err := session.NewSQLStore(db, secret)
+	rows, err := session.NewSQLStore(openSQLite(b), secret)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -38,17 +32,31 @@ func BenchmarkFind(b *testing.B) {
 		session.Store
 	}{{"memory", session.NewMemoryStore()}, {"sqlite", rows}, {"cookie", cookie}} {
 		b.Run(store.name, func(b *testing.B) {
-			token, err := store.Create(b.Context(), session.Record{App: "app", Subject: "alice", Data: bytes.Repeat([]byte("x"), 500), Expires: time.Now().Add(time.Hour)})
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := store.Find(b.Context(), "app", token); err != nil {
-					b.Fatal(err)
-				}
-			}
+			find(b, store)
 		})
+	}
+	b.Run("postgres", func(b *testing.B) {
+		rows, err := session.NewSQLStore(openPostgreSQL(b), secret)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := rows.CreateTable(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		find(b, rows)
+	})
+}
+
+func find(b *testing.B, store session.Store) {
+	token, err := store.Create(b.Context(), session.Record{App: "app", Subject: "alice", Data: bytes.Repeat([]byte("x"), 500), Expires: time.Now().Add(time.Hour)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := store.Find(b.Context(), "app", token); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ var (
 
 // openPostgreSQL returns an empty schema of its own on the server that
 // GATEHOUSE_TEST_POSTGRES names or, without it, on a throwaway one.
-func openPostgreSQL(t *testing.T) *sql.DB {
+func openPostgreSQL(t testing.TB) *sql.DB {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("PostgreSQL is left out with -short")

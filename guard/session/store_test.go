@@ -35,7 +35,7 @@ func each(t *testing.T, test func(t *testing.T, suite sessiontest.Suite)) {
 			return session.NewMemoryStoreClock(now)
 		}})
 	})
-	for name, open := range map[string]func(*testing.T) *sql.DB{"sqlite": openSQLite, "postgres": openPostgreSQL} {
+	for name, open := range map[string]func(testing.TB) *sql.DB{"sqlite": openSQLite, "postgres": openPostgreSQL} {
 		t.Run(name, func(t *testing.T) {
 			test(t, sessiontest.Suite{Open: func(t *testing.T, now func() time.Time) session.Store {
 				return newSQLStore(t, open(t)).WithClock(now)
@@ -58,7 +58,7 @@ func newSQLStore(t *testing.T, db *sql.DB) *session.SQLStore {
 	return s
 }
 
-func openSQLite(t *testing.T) *sql.DB {
+func openSQLite(t testing.TB) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+t.TempDir()+"/sessions.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
 	if err != nil {
