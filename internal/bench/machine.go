@@ -23,8 +23,10 @@ type facts struct {
 
 // machine looks the machine over. dir is where the database will be.
 func machine(dir string) facts {
-	f := facts{when: time.Now().UTC(), cpu: "unknown", kernel: "unknown", toolchain: runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH,
-		cores: runtime.GOMAXPROCS(0), syncs: syncs(dir), loadBefore: loadAverage()}
+	f := facts{
+		when: time.Now().UTC(), cpu: "unknown", kernel: "unknown", toolchain: runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH,
+		cores: runtime.GOMAXPROCS(0), syncs: syncs(dir), loadBefore: loadAverage(),
+	}
 	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.Lines(string(raw)) {
 			if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {

@@ -150,10 +150,18 @@ func TestThreat_TK14_GrantsAClientCanNotRegister(t *testing.T) {
 		grant string
 		ok    bool
 	}{
-		{apps.SPA, "client_credentials", false}, {apps.Native, "client_credentials", false}, {apps.Machine, "client_credentials", true},
-		{apps.RegularWeb, "client_credentials", true}, {apps.Machine, "authorization_code", false}, {apps.Machine, "refresh_token", false},
-		{apps.SPA, "authorization_code", true}, {apps.SPA, "password", false}, {apps.RegularWeb, "password", false}, {apps.SPA, "implicit", false},
-		{apps.RegularWeb, "urn:ietf:params:oauth:grant-type:jwt-bearer", false}, {apps.SPA, "", false},
+		{apps.SPA, "client_credentials", false},
+		{apps.Native, "client_credentials", false},
+		{apps.Machine, "client_credentials", true},
+		{apps.RegularWeb, "client_credentials", true},
+		{apps.Machine, "authorization_code", false},
+		{apps.Machine, "refresh_token", false},
+		{apps.SPA, "authorization_code", true},
+		{apps.SPA, "password", false},
+		{apps.RegularWeb, "password", false},
+		{apps.SPA, "implicit", false},
+		{apps.RegularWeb, "urn:ietf:params:oauth:grant-type:jwt-bearer", false},
+		{apps.SPA, "", false},
 	} {
 		client, _ := apps.NewClient("x", c.typ)
 		client.GrantTypes = []string{c.grant}

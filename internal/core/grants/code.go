@@ -33,8 +33,8 @@ const (
 	// The row stays for as long as it was to be kept unspent: that is beyond any token made of it.
 	spendCode = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND code_hash = $2 AND spent_at = 0
 		RETURNING gid, client_id, user_id, sid, redirect_uri, code_challenge, nonce, scope, audience, auth_time, amr, acr, expires_at`
-	selectSpentCode = `SELECT gid, client_id, user_id FROM codes WHERE tenant_id = $1 AND code_hash = $2`
-	selectSession = `SELECT 1 FROM sessions WHERE tenant_id = $1 AND sid = $2 AND user_id = $3`
+	selectSpentCode     = `SELECT gid, client_id, user_id FROM codes WHERE tenant_id = $1 AND code_hash = $2`
+	selectSession       = `SELECT 1 FROM sessions WHERE tenant_id = $1 AND sid = $2 AND user_id = $3`
 	keepCode            = `UPDATE codes SET keep_until = $3 WHERE tenant_id = $1 AND code_hash = $2`
 	systemDeleteOldCode = `DELETE FROM codes WHERE (tenant_id, code_hash) IN (SELECT tenant_id, code_hash FROM codes WHERE keep_until < $1 LIMIT $2)`
 )
@@ -176,7 +176,9 @@ func (g *Grants) replayed(ctx context.Context, tn *tenant.Tenant, hash []byte) e
 		if err := g.RevokeGrant(tx, gid, "code replayed"); err != nil {
 			return err
 		}
-		return audit.Record(tx, audit.Event{Type: audit.CodeReplayed, At: g.clock.Now(), Actor: clientID, UserID: userID, ClientID: clientID,
-			Detail: map[string]any{"gid": gid}})
+		return audit.Record(tx, audit.Event{
+			Type: audit.CodeReplayed, At: g.clock.Now(), Actor: clientID, UserID: userID, ClientID: clientID,
+			Detail: map[string]any{"gid": gid},
+		})
 	})
 }

@@ -48,8 +48,10 @@ func (g *Grants) Consent(ctx context.Context, tn *tenant.Tenant, userID, clientI
 		if _, err := tx.Exec(upsertConsent, userID, clientID, audience, all.String(), db.Micros(now)); err != nil {
 			return fmt.Errorf("grants: write consent: %w", err)
 		}
-		return audit.Record(tx, audit.Event{Type: audit.ConsentGranted, At: now, Actor: userID, UserID: userID, ClientID: clientID,
-			Detail: map[string]any{"audience": audience, "scope": scope.String()}})
+		return audit.Record(tx, audit.Event{
+			Type: audit.ConsentGranted, At: now, Actor: userID, UserID: userID, ClientID: clientID,
+			Detail: map[string]any{"audience": audience, "scope": scope.String()},
+		})
 	})
 }
 

@@ -241,8 +241,10 @@ func (g *Grants) revokeReused(ctx context.Context, tn *tenant.Tenant, f *Family,
 		if err := g.addRule(tx, n, revocation.Grant, f.GID); err != nil {
 			return err
 		}
-		return audit.Record(tx, audit.Event{Type: audit.RefreshTokenReused, At: g.clock.Now(), Actor: f.ClientID, UserID: f.UserID, ClientID: f.ClientID,
-			Detail: map[string]any{"gid": f.GID, "presented": p.Generation, "current": f.Generation}})
+		return audit.Record(tx, audit.Event{
+			Type: audit.RefreshTokenReused, At: g.clock.Now(), Actor: f.ClientID, UserID: f.UserID, ClientID: f.ClientID,
+			Detail: map[string]any{"gid": f.GID, "presented": p.Generation, "current": f.Generation},
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("grants: revoke reused family: %w", err)

@@ -331,9 +331,16 @@ func TestThreat_AZ07_PKCEIsDemanded(t *testing.T) {
 	for _, client := range []string{demo.SPA, demo.RegularWeb} { // whoever sends a challenge sends a good one
 		to := redirectURI(i, client)
 		for _, bad := range [][]string{
-			{"code_challenge_method", "plain"}, {"code_challenge_method", ""}, {"code_challenge_method", "s256"}, {"code_challenge_method", "S512"},
-			{"code_challenge", "short"}, {"code_challenge", strings.Repeat("a", 42)}, {"code_challenge", strings.Repeat("a", 44)}, {"code_challenge", strings.Repeat("a", 129)},
-			{"code_challenge", strings.Repeat("=", 43)}, {"code_challenge", strings.Repeat("+", 43)},
+			{"code_challenge_method", "plain"},
+			{"code_challenge_method", ""},
+			{"code_challenge_method", "s256"},
+			{"code_challenge_method", "S512"},
+			{"code_challenge", "short"},
+			{"code_challenge", strings.Repeat("a", 42)},
+			{"code_challenge", strings.Repeat("a", 44)},
+			{"code_challenge", strings.Repeat("a", 129)},
+			{"code_challenge", strings.Repeat("=", 43)},
+			{"code_challenge", strings.Repeat("+", 43)},
 		} {
 			expectError(t, i, b.Authorize(client, bad...), to, "invalid_request")
 		}
@@ -404,8 +411,22 @@ func TestThreat_AZ10_NoRedirectBeforeTheTargetIsKnown(t *testing.T) {
 	stranger := i.NewBrowser(t)
 	evil := []string{"redirect_uri", "https://evil.test/cb"}
 	for _, bad := range [][]string{
-		{}, {"prompt", "none"}, {"response_type", "token"}, {"response_type", ""}, {"scope", "nothing"}, {"response_mode", "fragment"}, {"response_mode", "form_post"}, {"response_mode", "web_message"},
-		{"max_age", "x"}, {"prompt", "bogus"}, {"request", "x"}, {"request_uri", "https://evil.test/r"}, {"claims", "{"}, {"audience", "https://nowhere"}, {"id_token_hint", "x"}, {"code_challenge", ""},
+		{},
+		{"prompt", "none"},
+		{"response_type", "token"},
+		{"response_type", ""},
+		{"scope", "nothing"},
+		{"response_mode", "fragment"},
+		{"response_mode", "form_post"},
+		{"response_mode", "web_message"},
+		{"max_age", "x"},
+		{"prompt", "bogus"},
+		{"request", "x"},
+		{"request_uri", "https://evil.test/r"},
+		{"claims", "{"},
+		{"audience", "https://nowhere"},
+		{"id_token_hint", "x"},
+		{"code_challenge", ""},
 	} {
 		for _, who := range []*servertest.Browser{b, stranger} {
 			expectRefusal(t, who.Authorize(webApp, append(slices.Clone(evil), bad...)...))

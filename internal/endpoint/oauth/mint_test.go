@@ -60,8 +60,10 @@ func TestThreat_JW05_EveryKindOnlyWhereItBelongs(t *testing.T) {
 			tokens := i.TokensIn(t, b, demo.RegularWeb, "scope", offlineShows)
 			now := i.Clock.Now().Unix()
 			id := claims(t, tokens.IDToken)
-			logout := map[string]any{"iss": id["iss"], "aud": id["aud"], "sub": id["sub"], "sid": id["sid"], "iat": now, "exp": now + 120, "jti": "j",
-				"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}
+			logout := map[string]any{
+				"iss": id["iss"], "aud": id["aud"], "sub": id["sub"], "sid": id["sid"], "iat": now, "exp": now + 120, "jti": "j",
+				"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+			}
 			assertion := map[string]any{"iss": id["aud"], "sub": id["aud"], "aud": id["iss"], "iat": now, "exp": now + 60, "jti": "j"}
 			kinds := map[string]string{
 				"access token":     tokens.AccessToken,
@@ -93,8 +95,10 @@ func TestThreat_JW05_EveryKindOnlyWhereItBelongs(t *testing.T) {
 					return i.Redeem(t, demo.RegularWeb, servertest.Code{Code: token, Verifier: servertest.Verifier, RedirectURI: web.RedirectURIs[0]}).Status == http.StatusOK
 				}},
 				"client assertion": {nil, func(token string) bool {
-					return post(t, i, "/oauth/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {web.ClientID}, "client_assertion": {token},
-						"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}}.Encode()).Status == http.StatusOK
+					return post(t, i, "/oauth/token", url.Values{
+						"grant_type": {"client_credentials"}, "client_id": {web.ClientID}, "client_assertion": {token},
+						"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+					}.Encode()).Status == http.StatusOK
 				}},
 				"client secret": {nil, func(token string) bool {
 					return post(t, i, "/oauth/introspect", url.Values{"token": {"x"}, "client_id": {web.ClientID}, "client_secret": {token}}.Encode()).Status == http.StatusOK

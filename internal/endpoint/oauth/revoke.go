@@ -54,8 +54,10 @@ func (s *Server) revoke(ctx context.Context, tn *tenant.Tenant, client *apps.Cli
 			if err := s.Grants.RevokeGrant(tx, family.GID, "revoked by the client"); err != nil {
 				return err
 			}
-			return audit.Record(tx, audit.Event{Type: audit.RefreshTokenRevoked, At: s.now(), Actor: client.ClientID,
-				UserID: family.UserID, ClientID: client.ClientID, Detail: map[string]any{"gid": family.GID}})
+			return audit.Record(tx, audit.Event{
+				Type: audit.RefreshTokenRevoked, At: s.now(), Actor: client.ClientID,
+				UserID: family.UserID, ClientID: client.ClientID, Detail: map[string]any{"gid": family.GID},
+			})
 		})
 	}
 	claims, err := s.anyAccessToken(ctx, tn, token)
@@ -72,8 +74,10 @@ func (s *Server) revoke(ctx context.Context, tn *tenant.Tenant, client *apps.Cli
 		if err := s.Grants.RevokeToken(tx, claims.ID); err != nil {
 			return err
 		}
-		return audit.Record(tx, audit.Event{Type: audit.AccessTokenRevoked, At: s.now(), Actor: client.ClientID,
-			UserID: userOf(claims), ClientID: client.ClientID, Detail: map[string]any{"jti": claims.ID}})
+		return audit.Record(tx, audit.Event{
+			Type: audit.AccessTokenRevoked, At: s.now(), Actor: client.ClientID,
+			UserID: userOf(claims), ClientID: client.ClientID, Detail: map[string]any{"jti": claims.ID},
+		})
 	})
 }
 

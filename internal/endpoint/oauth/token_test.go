@@ -346,8 +346,10 @@ func TestTokenAnswersAreReadableByTheirOrigin(t *testing.T) {
 	// An origin that is registered for another client reads the refusal, and gets nothing.
 	code := signedInCode(t, i, demo.Native)
 	native := i.Content.Client(demo.Native)
-	got = post(t, i, "/oauth/token", url.Values{"grant_type": {"authorization_code"}, "client_id": {native.ClientID}, "code": {code.Code},
-		"redirect_uri": {code.RedirectURI}, "code_verifier": {code.Verifier}}.Encode(), "Origin", origin)
+	got = post(t, i, "/oauth/token", url.Values{
+		"grant_type": {"authorization_code"}, "client_id": {native.ClientID}, "code": {code.Code},
+		"redirect_uri": {code.RedirectURI}, "code_verifier": {code.Verifier},
+	}.Encode(), "Origin", origin)
 	expectReadable(t, got, 400, origin)
 	expectTokenError(t, "another client's origin", got, "unauthorized_client")
 	if again := i.Redeem(t, demo.Native, code); again.Status != 200 {

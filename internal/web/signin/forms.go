@@ -266,8 +266,10 @@ func (h *Handler) showForgot(w http.ResponseWriter, r *http.Request, status int,
 func (h *Handler) showForgotCode(w http.ResponseWriter, r *http.Request, status int, in form, notice page.Message, errs ...page.Message) {
 	frame := h.frame(w, r, PathForgot, in.flow, h.client(r, in.flow))
 	frame.Notice, frame.Errors = notice, errs
-	h.Render.Render(w, r, status, page.ForgotCode{Frame: frame, Email: in.flow.Email, Minutes: int(people.CodeLifetime.Minutes()),
-		MinPasswordLength: tenant.From(r.Context()).Settings.PasswordMinLength})
+	h.Render.Render(w, r, status, page.ForgotCode{
+		Frame: frame, Email: in.flow.Email, Minutes: int(people.CodeLifetime.Minutes()),
+		MinPasswordLength: tenant.From(r.Context()).Settings.PasswordMinLength,
+	})
 }
 
 func (h *Handler) postConsent(w http.ResponseWriter, r *http.Request, in form, action string) {

@@ -99,8 +99,10 @@ func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, status int,
 func (h *Handler) showSignUp(w http.ResponseWriter, r *http.Request, status int, f browser.Flow, c *apps.Client, email string, errs ...page.Message) {
 	frame := h.frame(w, r, PathSignUp, f, c)
 	frame.Errors = errs
-	h.Render.Render(w, r, status, page.SignUp{Frame: frame, ClientName: nameOf(c), Email: email,
-		MinPasswordLength: tenant.From(r.Context()).Settings.PasswordMinLength})
+	h.Render.Render(w, r, status, page.SignUp{
+		Frame: frame, ClientName: nameOf(c), Email: email,
+		MinPasswordLength: tenant.From(r.Context()).Settings.PasswordMinLength,
+	})
 }
 
 // ConsentPage asks whether the client may do what f.Shown names.

@@ -343,8 +343,16 @@ func TestThreat_BR04_FormsOfOtherSites(t *testing.T) {
 	mails := len(i.Mailbox(t, ""))
 	for _, path := range formPaths() {
 		for _, headers := range [][]string{
-			{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.test"}, {"Origin", "null"}, {"Origin", i.URL + ".evil.test"}, {"Origin", "http://localhost:3000"},
-			{"Origin", "null", "Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.test", "Sec-Fetch-Site", "same-origin"}, {"Origin", i.URL, "Sec-Fetch-Site", "cross-site"}, {"Origin", "", "Sec-Fetch-Site", "bogus"},
+			{"Sec-Fetch-Site", "cross-site"},
+			{"Sec-Fetch-Site", "same-site"},
+			{"Origin", "https://evil.test"},
+			{"Origin", "null"},
+			{"Origin", i.URL + ".evil.test"},
+			{"Origin", "http://localhost:3000"},
+			{"Origin", "null", "Sec-Fetch-Site", "cross-site"},
+			{"Origin", "https://evil.test", "Sec-Fetch-Site", "same-origin"},
+			{"Origin", i.URL, "Sec-Fetch-Site", "cross-site"},
+			{"Origin", "", "Sec-Fetch-Site", "bogus"},
 		} {
 			p := b.Send(b.Request(http.MethodPost, path, good.Encode(), headers...))
 			if p.StatusCode != http.StatusForbidden || p.Header.Get("Location") != "" || len(p.Cookies()) > 0 {
