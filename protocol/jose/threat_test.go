@@ -345,17 +345,19 @@ func TestThreat_JW10_WeakKeys(t *testing.T) {
 	}
 	short := new(big.Int).Rsh(n, 1024)
 	weak := map[string]jose.Key{
-		"RSA 1024":          {Alg: jose.RS256, Key: &rsa.PublicKey{N: short.SetBit(short, 0, 1), E: 65537}},
-		"RSA 2047":          {Alg: jose.PS256, Key: &rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int).Rsh(n, 1), 0, 1), E: 65537}},
-		"RSA 16384":         {Alg: jose.RS256, Key: &rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int).Lsh(n, 16384-2048), 0, 1), E: 65537}},
-		"RSA e=1":           {Alg: jose.RS256, Key: &rsa.PublicKey{N: n, E: 1}},
-		"RSA e=2":           {Alg: jose.RS256, Key: &rsa.PublicKey{N: n, E: 2}},
-		"RSA e=0":           {Alg: jose.RS256, Key: &rsa.PublicKey{N: n}},
-		"RSA e=-3":          {Alg: jose.RS256, Key: &rsa.PublicKey{N: n, E: -3}},
-		"RSA even modulus":  {Alg: jose.RS256, Key: &rsa.PublicKey{N: new(big.Int).Sub(n, big.NewInt(1)), E: 65537}},
-		"RSA empty":         {Alg: jose.RS256, Key: &rsa.PublicKey{}},
-		"RSA nil":           {Alg: jose.RS256, Key: (*rsa.PublicKey)(nil)},
-		"EC off the curve":  {Alg: jose.ES256, Key: &ecdsa.PublicKey{Curve: elliptic.P256(), X: x, Y: new(big.Int).Add(y, big.NewInt(1))}},
+		"RSA 1024":         {Alg: jose.RS256, Key: &rsa.PublicKey{N: short.SetBit(short, 0, 1), E: 65537}},
+		"RSA 2047":         {Alg: jose.PS256, Key: &rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int).Rsh(n, 1), 0, 1), E: 65537}},
+		"RSA 16384":        {Alg: jose.RS256, Key: &rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int).Lsh(n, 16384-2048), 0, 1), E: 65537}},
+		"RSA e=1":          {Alg: jose.RS256, Key: &rsa.PublicKey{N: n, E: 1}},
+		"RSA e=2":          {Alg: jose.RS256, Key: &rsa.PublicKey{N: n, E: 2}},
+		"RSA e=0":          {Alg: jose.RS256, Key: &rsa.PublicKey{N: n}},
+		"RSA e=-3":         {Alg: jose.RS256, Key: &rsa.PublicKey{N: n, E: -3}},
+		"RSA even modulus": {Alg: jose.RS256, Key: &rsa.PublicKey{N: new(big.Int).Sub(n, big.NewInt(1)), E: 65537}},
+		"RSA empty":        {Alg: jose.RS256, Key: &rsa.PublicKey{}},
+		"RSA nil":          {Alg: jose.RS256, Key: (*rsa.PublicKey)(nil)},
+		//lint:ignore SA1019 no other way makes a key that is none
+		"EC off the curve": {Alg: jose.ES256, Key: &ecdsa.PublicKey{Curve: elliptic.P256(), X: x, Y: new(big.Int).Add(y, big.NewInt(1))}},
+		//lint:ignore SA1019 no other way makes a key that is none
 		"EC infinity":       {Alg: jose.ES256, Key: &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int), Y: new(big.Int)}},
 		"EC P-384":          {Alg: jose.ES256, Key: &p384.PublicKey},
 		"EC nil":            {Alg: jose.ES256, Key: (*ecdsa.PublicKey)(nil)},

@@ -98,7 +98,11 @@ func TestThreat_TK16_Proofs(t *testing.T) {
 	jwk := func(name string, value any) func(h, _ map[string]any) {
 		return func(h, _ map[string]any) { h["jwk"].(map[string]any)[name] = value }
 	}
-	private := base64.RawURLEncoding.EncodeToString(p.key.D.FillBytes(make([]byte, 32)))
+	raw, err := p.key.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := base64.RawURLEncoding.EncodeToString(raw)
 	tests := []struct {
 		name   string
 		change func(header, claims map[string]any)
