@@ -165,6 +165,26 @@ func TestAbandonedFlowsAreBounded(t *testing.T) {
 	}
 }
 
+// The sixth tab pushes out the first, and no other.
+func TestOldestFlowMakesRoom(t *testing.T) {
+	a := newApp(t, false, nil)
+	b := a.browser(t)
+	var callbacks []string
+	for range 7 {
+		a.clock.Advance(time.Second)
+		callbacks = append(callbacks, b.stopAtCallback("/shows"))
+	}
+	for i, callback := range callbacks {
+		want := http.StatusOK
+		if i < 2 {
+			want = http.StatusBadRequest
+		}
+		if p := b.visit(callback); p.StatusCode != want {
+			t.Errorf("tab %d of 7: %d", i+1, p.StatusCode)
+		}
+	}
+}
+
 // The provider is down when the application starts, and comes up later.
 func TestLazyStart(t *testing.T) {
 	a := newApp(t, false, nil)
