@@ -114,6 +114,19 @@ func (m *Manager) Challenge(_ *http.Request, why *guard.Error) []string {
 	return []string{oauth.Challenge("Session", parameters...)}
 }
 
+// API returns the same scheme for handlers that answer scripts alone: under
+// guard.Require it never leads to the login page, whoever asks, but answers 401.
+func (m *Manager) API() guard.Authenticator { return api{m} }
+
+// api is a Manager without its login page.
+type api struct{ manager *Manager }
+
+func (a api) Authenticate(r *http.Request) (guard.Result, error) { return a.manager.Authenticate(r) }
+
+func (a api) Challenge(r *http.Request, why *guard.Error) []string {
+	return a.manager.Challenge(r, why)
+}
+
 // LoginURL implements guard.BrowserLogin: LoginPath, with the page to return to.
 // It is empty without a LoginPath.
 func (m *Manager) LoginURL(r *http.Request) string {

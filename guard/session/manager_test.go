@@ -762,6 +762,13 @@ func TestRedirectToLogin(t *testing.T) {
 	if res.StatusCode != http.StatusUnauthorized || !strings.Contains(res.Header.Get("WWW-Authenticate"), `login_url="/login"`) {
 		t.Errorf("%d %v", res.StatusCode, res.Header)
 	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/data", nil)
+	r.Header.Set("Accept", "text/html")
+	guard.Require(a.manager.API())(http.NotFoundHandler()).ServeHTTP(w, r)
+	if w.Code != http.StatusUnauthorized || w.Header().Get("Location") != "" {
+		t.Errorf("an API leads to a page: %d %v", w.Code, w.Header())
+	}
 	for asked, want := range map[string]string{
 		"/mine?tab=2": "/mine?tab=2", "": "/", "//evil.example": "/", "https://evil.example": "/", `/\evil.example`: "/", "/login": "/", "/login?x=1": "/", "javascript:alert(1)": "/",
 	} {
