@@ -36,7 +36,8 @@ type Options struct {
 	// yourself.
 	TrustedOrigins []string
 	// RequireToken demands the token of every request that could change something,
-	// also where the browser says that it comes from this application.
+	// also where the browser says that it comes from this application. Programs,
+	// which show a bearer token or an API key and no origin, need none.
 	RequireToken bool
 	// InsecureExempt names what is let through unseen, each by exact method and
 	// path: "POST /hooks/payments". For senders that are no browsers and prove who
@@ -177,7 +178,9 @@ func (p *Protection) Check(r *http.Request) *guard.Error {
 	switch {
 	case known && !ours:
 		return &guard.Error{Code: CrossOrigin, Description: "The request was sent by a page of another site"}
-	case p.options.RequireToken, !known && !credentialed(r):
+	case !known && credentialed(r):
+		return nil
+	case p.options.RequireToken, !known:
 		if !p.verify(r) {
 			return &guard.Error{Code: BadToken, Description: "The form has expired or was not made by this site; reload the page and try again"}
 		}

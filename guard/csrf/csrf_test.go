@@ -88,6 +88,13 @@ func TestThreat_RP09_CrossOriginRequestsAreRefused(t *testing.T) {
 			t.Errorf("%s: %d, want %d", test.name, got, test.want)
 		}
 	}
+	strict := protection(t, func(o *csrf.Options) { o.RequireToken = true }).Middleware(ok)
+	if got := status(strict, post("/", "Authorization", "Bearer x")); got != 200 {
+		t.Errorf("a program, where pages need the token: %d", got)
+	}
+	if got := status(strict, post("/", "Authorization", "Bearer x", "Sec-Fetch-Site", "same-origin")); got != 403 {
+		t.Errorf("a page that shows a token of another kind: %d", got)
+	}
 	for _, method := range []string{"PUT", "PATCH", "DELETE", "CONNECT", "TRACE", "get", "PROPFIND", ""} {
 		r := post("/", "Sec-Fetch-Site", "cross-site")
 		r.Method = method
