@@ -95,6 +95,7 @@ func TestThreat_KY01_RotationBreaksNobody(t *testing.T) {
 		}
 		var caches []fetched
 		kids := map[string]bool{}
+		caches = append(caches, fetched{now.Now(), one.published(t)})
 		if err := one.Rotate(t.Context(), one.tn, []jose.Alg{jose.ES256}, audit.System()); err != nil {
 			t.Fatal(err)
 		}
