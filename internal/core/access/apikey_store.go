@@ -31,8 +31,9 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17, $18, $19, 0, '', 0, '', 0, 0)`
 	updateAPIKey = `UPDATE api_keys SET gid = $4, name = $5, scope = $6, networks = $7, rate = $8, quota = $9, expires_at = $10, ends_at = $11, updated_at = $12
 		WHERE tenant_id = $1 AND id = $2 AND gid = $3 AND revoked_at = 0 AND ends_at > $12`
+	// The successor is a copy of the row as it was read, so the row must be that still.
 	rotateAPIKey = `UPDATE api_keys SET rotated_at = $3, successor = $4, expires_at = $5, ends_at = $5, updated_at = $3
-		WHERE tenant_id = $1 AND id = $2 AND successor = '' AND revoked_at = 0 AND ends_at > $3`
+		WHERE tenant_id = $1 AND id = $2 AND gid = $6 AND updated_at = $7 AND successor = '' AND revoked_at = 0 AND ends_at > $3`
 	revokeAPIKey = `UPDATE api_keys SET revoked_at = $3, revoked_because = $4, ends_at = $3
 		WHERE tenant_id = $1 AND id = $2 AND revoked_at = 0 AND ends_at > $3 RETURNING gid`
 

@@ -292,13 +292,13 @@ func (a *APIKeys) Rotate(ctx context.Context, tn *tenant.Tenant, keyID string, g
 		if err := a.People.Lock(tx, old.UserID); old.UserID != "" && err != nil {
 			return err
 		}
+		if old, err = foundKey(scanAPIKey(tx.QueryRow(selectAPIKey, keyID))); err != nil {
+			return err
+		}
 		if grace < apps.MaxAccessTokenLifetime { // tokens it was exchanged for could outlive it
 			if err := a.Revoker.RevokeGrant(tx, old.GID, "api_key_rotated"); err != nil {
 				return err
 			}
-		}
-		if old, err = foundKey(scanAPIKey(tx.QueryRow(selectAPIKey, keyID))); err != nil {
-			return err
 		}
 		until := now.Add(grace)
 		if !old.ExpiresAt.IsZero() && old.ExpiresAt.Before(until) {
@@ -312,15 +312,12 @@ func (a *APIKeys) Rotate(ctx context.Context, tn *tenant.Tenant, keyID string, g
 		if secret, err = fresh.draw(now); err != nil {
 			return err
 		}
-		n, err := tx.Exec(rotateAPIKey, old.ID, db.Micros(now), fresh.ID, db.Micros(until))
+		n, err := tx.Exec(rotateAPIKey, old.ID, db.Micros(now), fresh.ID, db.Micros(until), old.GID, db.Micros(old.UpdatedAt))
 		if err != nil {
 			return fmt.Errorf("access: rotate API key: %w", err)
 		}
 		if n == 0 {
-			if why, ended := old.Ended(now); ended {
-				return errEnded(why)
-			}
-			return fault.New(fault.Conflict, "The API key has been rotated already.")
+			return whyNotRotated(tx, keyID, now)
 		}
 		old.RotatedAt, old.Successor, old.ExpiresAt, old.UpdatedAt = now, fresh.ID, until, now
 		// Who has as many keys as there can be must still be able to rotate each of them.
@@ -333,6 +330,20 @@ func (a *APIKeys) Rotate(ctx context.Context, tn *tenant.Tenant, keyID string, g
 		return nil, nil, apikey.Key{}, err
 	}
 	return old, fresh, secret, nil
+}
+
+func whyNotRotated(tx *db.Tx, keyID string, now time.Time) error {
+	k, err := foundKey(scanAPIKey(tx.QueryRow(selectAPIKey, keyID)))
+	if err != nil {
+		return err
+	}
+	if why, ended := k.Ended(now); ended {
+		return errEnded(why)
+	}
+	if k.Successor != "" {
+		return fault.New(fault.Conflict, "The API key has been rotated already.")
+	}
+	return fault.New(fault.Conflict, "The API key has just been changed by somebody else.")
 }
 
 // Revoke ends a key at once, with the access tokens it was exchanged for. To revoke an ended key
