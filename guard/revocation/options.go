@@ -31,7 +31,7 @@ const (
 // Defaults and bounds of Options.
 const (
 	DefaultStaleAfter = 5 * time.Second
-	DefaultPollEvery  = time.Second
+	DefaultPollEvery  = time.Second / 2
 	DefaultMaxRules   = 2_000_000
 
 	minStaleAfter = 2 * time.Second // the server gives a sign of life every second
