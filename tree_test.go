@@ -173,6 +173,7 @@ var restrictions = []restricted{
 		except: map[string]string{
 			"internal/base/clock":               "is the clock",
 			"cmd":                               "stands outside the house",
+			"examples/go-server/main.go":        "hands the clock to its application",
 			"internal/mutants":                  "a tool that tells how long it took",
 			"internal/tree":                     "tools that tell how long they took",
 			"internal/bench":                    "measures",
