@@ -70,7 +70,9 @@ type apiCreate struct {
 
 // Help shows an example.
 func (apiCreate) Help() string {
-	return `  gatehouse api create https://api.example.com/ --name Orders \
+	return `Its access tokens are of the rfc9068 dialect and signed by ES256 unless you say otherwise.
+
+  gatehouse api create https://api.example.com/ --name Orders \
       --permission 'read:orders=See orders' --permission 'write:orders=Place orders' --config gatehouse.yaml`
 }
 

@@ -44,7 +44,9 @@ type apiKeyCreate struct {
 
 // Help shows an example.
 func (apiKeyCreate) Help() string {
-	return `  gatehouse apikey create 'nightly export' --user ada@example.com --audience https://api.example.com/ \
+	return `Its owner is a user or a client, and it may never do more than they.
+
+  gatehouse apikey create 'nightly export' --user ada@example.com --audience https://api.example.com/ \
       --scope read:orders --network 192.0.2.0/24 --expires 2160h --config gatehouse.yaml`
 }
 
