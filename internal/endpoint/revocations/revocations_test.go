@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -238,5 +239,38 @@ func TestThreat_TK11_StreamsEndWithTheRight(t *testing.T) {
 				t.Errorf("heard %+v, %v", e, err)
 			}
 		})
+	}
+}
+
+// A stream lives for as long as its reader reads, whatever the server gives to other answers.
+func TestStreamOutlivesTheServersTimeouts(t *testing.T) {
+	node := servertest.New(t, servertest.Options{})
+	handler, err := node.House.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const timeout = 50 * time.Millisecond
+	hasty := httptest.NewUnstartedServer(handler)
+	hasty.Config.ReadTimeout, hasty.Config.WriteTimeout = timeout, timeout
+	hasty.Start()
+	defer hasty.Close()
+	defer node.House.EndStreams()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, hasty.URL+revocations.Path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = strings.TrimPrefix(node.URL, "http://")
+	r.Header = http.Header{"Authorization": {"Bearer " + token(t, node)}, "Accept": {"text/event-stream"}, "Last-Event-ID": {"0"}}
+	answer, err := hasty.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	events := bufio.NewReader(answer.Body)
+	next(t, events)
+	for i := range 3 {
+		<-time.After(2 * timeout)
+		revoke(t, node, string(rune('a'+i)))
+		nextRules(t, events)
 	}
 }
