@@ -131,7 +131,7 @@ func (a *app) handler() http.Handler {
 		person  = a.behind(guard.Require(a.sessions, guard.Refuse(a.refuse)))
 		sure    = a.behind(guard.Require(a.sessions, guard.Refuse(a.refuse), guard.MaxAge(fresh), guard.Clock(a.now)))
 		admins  = a.behind(guard.Require(a.sessions, guard.Refuse(a.refuse), guard.Roles(admin)))
-		program = a.behind(guard.Require(guard.AnyOf(a.keys, a.sessions), guard.Scopes(readNotes), guard.Where(a.people.mayEnter)))
+		program = a.behind(guard.Require(guard.AnyOf(a.keys, a.sessions.API()), guard.Scopes(readNotes), guard.Where(a.people.mayEnter)))
 	)
 	mux := http.NewServeMux()
 

@@ -73,7 +73,7 @@ func (v view) Path() string { return v.r.URL.Path }
 func (v view) Moment(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") }
 
 // Day writes a date.
-func (v view) Day(t time.Time) string { return t.UTC().Format("2 January 2006") }
+func (v view) Day(t time.Time) string { return t.UTC().Format("2 Jan 2006") }
 
 // flashed are messages for the next page. Several tabs may leave some at once.
 const flashed session.Key[[]string] = "flash"
