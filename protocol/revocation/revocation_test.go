@@ -45,10 +45,10 @@ func TestDigest(t *testing.T) {
 			t.Errorf("ParseKind(%s) = %v, %v", k, back, err)
 		}
 	}
-	if got := revocation.DigestOf(revocation.Session, id).String(); got != "Nly7YRKFkKNpi9YRI7L2GA" {
+	if got := revocation.DigestOf(revocation.Session, id).String(); got != "TpoMzxKFkKNpi9YRI7L2GA" {
 		t.Errorf("the digest of a sid changed: %s", got)
 	}
-	for _, bad := range []string{"", "Nly7YRKFkKNpi9YRI7L2G", "Nly7YRKFkKNpi9YRI7L2GAA", "Nly7YRKFkKNpi9YRI7L2GB", "Nly7YRKFkKNpi9YRI7L2\ng", "Nly7YRKFkKNpi9YRI7L2=g"} {
+	for _, bad := range []string{"", "TpoMzxKFkKNpi9YRI7L2G", "TpoMzxKFkKNpi9YRI7L2GAA", "TpoMzxKFkKNpi9YRI7L2GB", "TpoMzxKFkKNpi9YRI7L2\ng", "TpoMzxKFkKNpi9YRI7L2=g"} {
 		if _, err := revocation.ParseDigest(bad); !errors.Is(err, revocation.ErrMalformed) {
 			t.Errorf("ParseDigest(%q) = %v", bad, err)
 		}
@@ -56,7 +56,7 @@ func TestDigest(t *testing.T) {
 }
 
 func TestRule(t *testing.T) {
-	good := `{"n":7,"kind":"sid","digest":"Nly7YRKFkKNpi9YRI7L2GA","until":1795000000}`
+	good := `{"n":7,"kind":"sid","digest":"TpoMzxKFkKNpi9YRI7L2GA","until":1795000000}`
 	r, err := revocation.ParseRule([]byte(good))
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestRule(t *testing.T) {
 	}
 	for name, bad := range map[string]string{
 		"empty": "", "array": "[]", "null": "null", "two": good + good,
-		"no number":      `{"kind":"sid","digest":"Nly7YRKFkKNpi9YRI7L2GA","until":1795000000}`,
+		"no number":      `{"kind":"sid","digest":"TpoMzxKFkKNpi9YRI7L2GA","until":1795000000}`,
 		"number zero":    strings.Replace(good, "7", "0", 1),
 		"negative":       strings.Replace(good, "7", "-7", 1),
 		"fraction":       strings.Replace(good, "7", "7.5", 1),
