@@ -45,7 +45,6 @@ func (c *serveCommand) Run(to streams) (err error) {
 	for _, name := range settings.Insecure() {
 		log.Warn("an insecure setting is on", "setting", name)
 	}
-	server.CollectGarbageLess()
 	ctx := context.Background()
 	house, err := server.Open(ctx, server.Options{Config: settings, Log: log})
 	if err != nil {

@@ -52,7 +52,6 @@ const (
 func serve(ctx context.Context, database, listen string) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	server.CollectGarbageLess()
 	house, err := server.Open(ctx, server.Options{Config: configuration(database, listen), Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))})
 	if err != nil {
 		return err

@@ -106,7 +106,7 @@ func sqliteDSN(path string, reader bool) string {
 		"journal_size_limit(67108864)",
 	}
 	if reader {
-		pragmas = append(pragmas, "query_only(1)")
+		pragmas = append(pragmas, "query_only(1)", "cache_size(-1000)") // KiB; what is read often is in the caches of the subjects
 	}
 	q := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}, "_dqs": {"0"}}
 	return "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?" + q.Encode()

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db/dbtest"
@@ -560,6 +562,47 @@ func TestImport(t *testing.T) {
 		}
 		if report, err := w.Import(bg, w.tn, strings.NewReader(""), audit.System()); err != nil || report.Created != 0 {
 			t.Errorf("Import of nothing = %+v, %v", report, err)
+		}
+	})
+}
+
+// What is remembered of a user is the user, without the metadata, and at most as old as it says.
+func TestKnown(t *testing.T) {
+	two(t, func(t *testing.T, w world) {
+		u, err := w.Create(bg, w.tn, people.NewUser{Email: "Ada@example.com", Profile: people.Profile{Name: "Ada Lovelace", Picture: "https://example.com/ada.png"}}, "", audit.System())
+		if err != nil {
+			t.Fatal(err)
+		}
+		known := func(p *people.People, tn *tenant.Tenant) *people.User {
+			t.Helper()
+			k, err := p.Known(bg, tn, u.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return k
+		}
+		want, err := w.ByID(bg, w.tn, u.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.UserMetadata, want.AppMetadata = nil, nil
+		other, otherTenant := w.on(1)
+		known(other, otherTenant)
+		if diff := cmp.Diff(want, known(w.People, w.tn)); diff != "" {
+			t.Error(diff)
+		}
+		if _, err := w.update(u.ID, people.Patch{Name: ptr("Ada King")}, audit.System()); err != nil {
+			t.Fatal(err)
+		}
+		if got := known(w.People, w.tn).Name; got != "Ada King" {
+			t.Errorf("the node that wrote it says %q", got)
+		}
+		w.now.Advance(5 * time.Second)
+		if got := known(other, otherTenant).Name; got != "Ada King" {
+			t.Errorf("another node, five seconds later, says %q", got)
+		}
+		if _, err := w.Known(bg, w.tn, "01a1fd90-5e9e-74c9-9e6e-54db5720f1aa"); !fault.Is(err, fault.NotFound) {
+			t.Errorf("nobody: %v", err)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
@@ -100,10 +101,33 @@ func (p *People) ByID(ctx context.Context, tn *tenant.Tenant, userID string) (*U
 	return u, nil
 }
 
-// Known is ByID from memory, which may be a few seconds behind what another node has written. The
-// value is shared: do not change it.
+// Known is ByID without the metadata, from memory, which may be a few seconds behind what another
+// node has written. The value is shared: do not change it.
 func (p *People) Known(ctx context.Context, tn *tenant.Tenant, userID string) (*User, error) {
-	return p.known.Get(tn.ID, userID, func() (*User, error) { return p.ByID(ctx, tn, userID) })
+	return p.known.Get(tn.ID, userID, func() (*User, error) {
+		u, err := p.ByID(ctx, tn, userID)
+		if err != nil {
+			return nil, err
+		}
+		return u.compact(), nil
+	})
+}
+
+// compact returns a copy without metadata whose texts lie in one piece of memory: there may be many.
+func (u *User) compact() *User {
+	c := *u
+	c.UserMetadata, c.AppMetadata = nil, nil
+	texts := []*string{&c.ID, &c.Email, &c.Name, &c.GivenName, &c.FamilyName, &c.Nickname, &c.Picture}
+	var all strings.Builder
+	for _, t := range texts {
+		all.WriteString(*t)
+	}
+	rest := all.String()
+	for _, t := range texts {
+		n := len(*t)
+		*t, rest = rest[:n], rest[n:]
+	}
+	return &c
 }
 
 // changed is called by every verb that changes a user.
