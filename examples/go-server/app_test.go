@@ -26,6 +26,7 @@ const password = "correct horse battery"
 type notebook struct {
 	*testing.T
 	url string
+	app *app
 
 	mu  sync.Mutex
 	now time.Time
@@ -48,6 +49,7 @@ func start(t *testing.T) *notebook {
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.app = a
 	server.Config.Handler = a.handler()
 	server.Start()
 	t.Cleanup(server.Close)
@@ -295,6 +297,19 @@ func TestAdministration(t *testing.T) {
 
 	ada.post("/admin/lock", with(url.Values{"id": {id}}, list)).want(t, 200, "/admin", "Lock out")
 	bob.signIn("bob", password).want(t, 200, "/", "Notes")
+
+	// A key that was made while its owner was being locked out opens nothing either.
+	_, key = bob.newKey("late")
+	if err := n.app.people.setLocked(t.Context(), id, true); err != nil {
+		t.Fatal(err)
+	}
+	bob.program(key).want(t, 403, "/api/notes", "access_denied")
+
+	// A role that is taken away is gone at the next request.
+	if _, err := n.app.people.db.ExecContext(t.Context(), `UPDATE people SET role = ''`); err != nil {
+		t.Fatal(err)
+	}
+	ada.get("/admin").want(t, 403, "/admin", "This page is not for you")
 }
 
 func TestWhatCannotBeUndoneAsksForThePassword(t *testing.T) {
