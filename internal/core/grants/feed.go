@@ -3,6 +3,7 @@ package grants
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
@@ -34,9 +35,9 @@ type Page struct {
 	Changed <-chan struct{}
 }
 
-// RulesAfter returns the rules after a number, at most limit, as the database has them if a rule was
-// written here since they were last read, and as this node knows them otherwise. It fails when they
-// can not be read.
+// RulesAfter returns the rules after a number, at most limit, as this node knows them if it has made
+// sure within the last seconds that it knows them all, and as the database has them otherwise. It
+// fails when they can not be read.
 func (g *Grants) RulesAfter(ctx context.Context, tn *tenant.Tenant, n int64, limit int) (Page, error) {
 	if err := g.upToDate(ctx, tn); err != nil {
 		return Page{}, err
@@ -92,30 +93,37 @@ func (g *Grants) withSnapshot(p Page, set *ruleSet) Page {
 // upToDate reads what was written here, and all there is at first. Any number of readers come here
 // at once; one of them reads.
 func (g *Grants) upToDate(ctx context.Context, tn *tenant.Tenant) error {
-	if !g.rules.toRead(tn.ID) {
+	if !g.rules.toRead(tn.ID, g.clock.Now()) {
 		return nil
 	}
-	g.rules.reading.Lock()
-	defer g.rules.reading.Unlock()
-	if !g.rules.toRead(tn.ID) {
+	done, err := g.rules.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if !g.rules.toRead(tn.ID, g.clock.Now()) {
 		return nil
 	}
 	return g.catchUp(ctx, tn.DB)
 }
 
-func (r *rules) toRead(tenantID string) bool {
+// toRead reports whether what is in memory may not be handed out. It may not while somebody reads what
+// is wanted: who comes meanwhile waits for the outcome.
+func (r *rules) toRead(tenantID string, now time.Time) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	set := r.tenants[tenantID]
-	return set == nil || !set.complete || set.behind
+	return set == nil || !set.complete || set.wanted != set.served || now.Sub(set.sureAt).Abs() > sureFor
 }
 
 // Beat tells all readers that this node has just made sure that it knows every rule. A reader that
 // hears nothing for longer must not rely on what it has.
 func (g *Grants) Beat() {
+	now := g.clock.Now()
 	g.rules.mu.Lock()
 	defer g.rules.mu.Unlock()
 	for _, set := range g.rules.tenants {
+		set.sureAt = now
 		set.wake()
 	}
 }

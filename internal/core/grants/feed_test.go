@@ -1,6 +1,7 @@
 package grants_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -197,5 +198,37 @@ func TestThreat_KY02_RulesOfEmergencies(t *testing.T) {
 		if !revoked(w.node, grants.Marks{ClientID: "app", IssuedAt: noon}) {
 			t.Error("an earlier time took back a later one")
 		}
+	})
+}
+
+// A node that can not ask the database any more does not go on saying that there is nothing new: not
+// from what it knew a while ago, and not while somebody waits for the database.
+func TestThreat_DB14_NoAnswerFromALongTimeAgo(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		gone, cancel := context.WithCancel(bg)
+		cancel()
+		ask := func(want bool, when string) {
+			t.Helper()
+			if _, err := w.RulesAfter(gone, w.tn, 0, 10); (err == nil) != want {
+				t.Errorf("%s: %v", when, err)
+			}
+		}
+		ask(false, "before the first reading")
+		if _, err := w.RulesAfter(bg, w.tn, 0, 10); err != nil {
+			t.Fatal(err)
+		}
+		ask(true, "from memory")
+		w.now.Advance(4 * time.Second)
+		ask(false, "from a memory of four seconds ago")
+		w.Beat()
+		ask(true, "after a beat")
+		if err := w.CatchUp(gone, w.tn.DB); err == nil {
+			t.Fatal("caught up without a database")
+		}
+		ask(false, "after a reading that failed")
+		if _, err := w.RulesAfter(bg, w.tn, 0, 10); err != nil {
+			t.Fatal(err)
+		}
+		ask(true, "after one that did not")
 	})
 }

@@ -22,7 +22,7 @@ type Marks struct {
 
 // rules is what this node knows of all tenants' rules.
 type rules struct {
-	reading sync.Mutex // held by whoever reads rules from the database; nobody else waits for that
+	reading chan struct{} // taken by whoever reads rules from the database
 
 	mu      sync.RWMutex
 	tenants map[string]*ruleSet
@@ -36,7 +36,9 @@ type ruleSet struct {
 	log      []revocation.Rule // as they were read from the database: in order, without gaps
 	read     int64             // the highest number read from the database
 	complete bool              // the database was read at least once
-	behind   bool              // a rule was written here since
+	wanted   uint64            // counts the reasons to read: a rule was written here, or a reading failed
+	served   uint64            // what wanted was when the last reading began that succeeded
+	sureAt   time.Time         // nothing that was committed by then, by any node, is missing
 
 	changed chan struct{} // closed when there may be something to read
 	pruneAt time.Time     // when rules past their time are next dropped
@@ -57,11 +59,31 @@ type ending struct {
 	issuedBy int64 // seconds since 1970: only what was issued then or before; for timed kinds
 }
 
-// pruneEvery is how often rules past their time are looked for. They match nothing that is alive,
-// so nothing depends on it.
-const pruneEvery = time.Minute
+const (
+	// pruneEvery is how often rules past their time are looked for. They match nothing that is alive,
+	// so nothing depends on it.
+	pruneEvery = time.Minute
+	// sureFor is how long readers of the feed are answered from memory by a node that has not made sure
+	// meanwhile that it knows every rule: a node that lost its database must not say that there is
+	// nothing new. A node beats every second, and waits for the database as long.
+	sureFor = 3 * time.Second
+	// readPatience is how long a reading takes at most, but for the first: others wait for it.
+	readPatience = 3 * time.Second
+)
 
-func newRules() *rules { return &rules{tenants: map[string]*ruleSet{}} }
+func newRules() *rules {
+	return &rules{reading: make(chan struct{}, 1), tenants: map[string]*ruleSet{}}
+}
+
+// turn waits until nobody else reads. done gives the turn back.
+func (r *rules) turn(ctx context.Context) (done func(), err error) {
+	select {
+	case r.reading <- struct{}{}:
+		return func() { <-r.reading }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("grants: read rules: %w", context.Cause(ctx))
+	}
+}
 
 // set returns the rules of a tenant. The caller holds mu for writing.
 func (r *rules) set(tenantID string) *ruleSet {
@@ -80,7 +102,7 @@ func (r *rules) add(tenantID string, kind revocation.Kind, until time.Time, stor
 	for _, s := range stored {
 		set.apply(kind, s, until)
 	}
-	set.behind = true
+	set.wanted++
 	set.wake()
 }
 
@@ -178,14 +200,25 @@ func (g *Grants) Revoked(ctx context.Context, tn *tenant.Tenant, m Marks) (bool,
 // CatchUp reads the rules that have been written since the last time, by any node, and drops
 // those whose time is over. Questions are answered meanwhile.
 func (g *Grants) CatchUp(ctx context.Context, handle db.Tenant) error {
-	g.rules.reading.Lock()
-	defer g.rules.reading.Unlock()
+	done, err := g.rules.turn(ctx)
+	if err != nil {
+		g.rules.fallBehind(handle.ID())
+		return err
+	}
+	defer done()
 	return g.catchUp(ctx, handle)
 }
 
-// catchUp is CatchUp for whoever holds reading.
+// catchUp is CatchUp for whoever has the turn.
 func (g *Grants) catchUp(ctx context.Context, handle db.Tenant) error {
-	found, err := readRules(ctx, handle, g.rules.startReading(handle.ID()))
+	began := g.clock.Now()
+	after, wanted, first := g.rules.startReading(handle.ID())
+	if !first {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, readPatience)
+		defer cancel()
+	}
+	found, err := readRules(ctx, handle, after)
 	if err != nil {
 		g.rules.fallBehind(handle.ID())
 		return fmt.Errorf("grants: read rules: %w", err)
@@ -204,7 +237,7 @@ func (g *Grants) catchUp(ctx context.Context, handle db.Tenant) error {
 		})
 		set.read = f.n
 	}
-	set.complete = true
+	set.complete, set.served, set.sureAt = true, wanted, began
 	if len(found) > 0 {
 		set.snapshot = nil
 		set.wake()
@@ -213,20 +246,20 @@ func (g *Grants) catchUp(ctx context.Context, handle db.Tenant) error {
 	return nil
 }
 
-// startReading returns after which number to read. What is written from now on is not part of it.
-func (r *rules) startReading(tenantID string) int64 {
+// startReading returns after which number to read, and what is served by that: what is wanted from now
+// on is not part of it.
+func (r *rules) startReading(tenantID string) (after int64, wanted uint64, first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	set := r.set(tenantID)
-	set.behind = false
-	return set.read
+	return set.read, set.wanted, !set.complete
 }
 
 // fallBehind has the rules read before they are next handed out.
 func (r *rules) fallBehind(tenantID string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.set(tenantID).behind = true
+	r.set(tenantID).wanted++
 }
 
 // storedRule is a row.
