@@ -1,6 +1,14 @@
 package guard
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// RevocationsKept is how long what was taken back is remembered, which is as long
+// as any access token lives. A credential that lives for longer, as sessions do, must be asked
+// about at least as often, or end: nobody could tell any more that it was taken back.
+const RevocationsKept = time.Hour
 
 // Revocations knows which credentials were taken back before their time:
 // because their owner signed out, was banned, changed the password, or because

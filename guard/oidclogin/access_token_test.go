@@ -607,6 +607,40 @@ func TestThreat_BR12_RevokedSessionsAreOver(t *testing.T) {
 	})
 }
 
+// What was taken back is remembered for an hour. A session that sleeps through that hour must not
+// wake up after it.
+func TestThreat_BR12_NoSessionOutlivesItsRevocation(t *testing.T) {
+	stores(t, func(t *testing.T, change func(*oidclogin.Options)) {
+		revoked := &taken{sid: map[string]bool{}}
+		a := newApp(t, false, func(o *oidclogin.Options) { o.Revocations = revoked; change(o) })
+		b := a.browser(t)
+		b.signIn()
+		a.clock.Advance(50 * time.Minute)
+		if !b.signedIn() {
+			t.Fatal("over too early")
+		}
+		a.clock.Advance(50 * time.Minute)
+		if !b.signedIn() {
+			t.Fatal("over though it is in use")
+		}
+		a.clock.Advance(guard.RevocationsKept) // taken back meanwhile, and forgotten by now
+		if b.signedIn() {
+			t.Error("a session is alive that may have been taken back")
+		}
+	})
+	o := oidclogin.Options{
+		Issuer: "https://id.example", ClientID: "app", BaseURL: "https://app.example", Secrets: []string{strings.Repeat("s", 32)},
+		Revocations: &taken{}, IdleTimeout: guard.RevocationsKept + time.Second,
+	}
+	if _, err := oidclogin.New(o); err == nil || !strings.Contains(err.Error(), "IdleTimeout") {
+		t.Errorf("a cookie outlives what is known of it: %v", err)
+	}
+	o.Store = session.NewMemoryStore()
+	if _, err := oidclogin.New(o); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTokensStayOutOfLogs(t *testing.T) {
 	token := oidclogin.Token{AccessToken: "hunter2", Scope: "openid"}
 	for _, text := range []string{fmt.Sprint(token), fmt.Sprintf("%+v", token), fmt.Sprintf("%s", token)} {

@@ -59,7 +59,8 @@ type Options struct {
 	// Store keeps the sessions; default session.NewCookieStore(Secrets...).
 	Store session.Store
 	// IdleTimeout ends a session that long after its last request; default 24
-	// hours. It is renewed in steps of a twentieth, not at every request.
+	// hours, or guard.RevocationsKept where Revocations are all that ends sessions
+	// from elsewhere. It is renewed in steps of a twentieth, not at every request.
 	IdleTimeout time.Duration
 	// AbsoluteTimeout ends a session that long after signing in; default 7 days.
 	AbsoluteTimeout time.Duration
@@ -82,7 +83,10 @@ type Options struct {
 	// from other tokens but the event they hold.
 	LooseLogoutTokens bool
 	// Revocations is asked at every request whether the session, or the grant it
-	// came from, was taken back; it then is over here too. nil: not asked.
+	// came from, was taken back; it then is over here too. nil: not asked. What was
+	// taken back is forgotten after guard.RevocationsKept, so a session that nobody
+	// used for longer must have ended by itself, or by back-channel logout: with an
+	// encrypted cookie New refuses a longer IdleTimeout.
 	Revocations guard.Revocations
 
 	// MediateTokens adds the route token, from which scripts of this site get the
@@ -200,6 +204,9 @@ func New(o Options) (*Login, error) {
 	}
 	_, indexed := l.store.(session.Index)
 	_, l.stateless = l.store.(*session.CookieStore)
+	if l.stateless && o.Revocations != nil && o.IdleTimeout > guard.RevocationsKept {
+		note(fmt.Errorf("IdleTimeout %v must be at most %v with Revocations and an encrypted cookie: a session that sleeps for longer could not be told from one that was taken back", o.IdleTimeout, guard.RevocationsKept))
+	}
 	if o.BackchannelLogout && !indexed {
 		note(errors.New("BackchannelLogout needs a Store that finds sessions by sid and sub (session.MemoryStore, session.SQLStore, redisstore); an encrypted cookie is only in the browser: leave BackchannelLogout out and set Revocations"))
 	}
@@ -229,6 +236,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.IdleTimeout == 0 {
 		o.IdleTimeout = 24 * time.Hour
+		if o.Revocations != nil && !o.BackchannelLogout {
+			o.IdleTimeout = guard.RevocationsKept
+		}
 	}
 	if o.AbsoluteTimeout == 0 {
 		o.AbsoluteTimeout = max(7*24*time.Hour, o.IdleTimeout)

@@ -837,6 +837,30 @@ func TestRevocationsAndLoad(t *testing.T) {
 	bob.status("/mine", http.StatusUnauthorized)
 }
 
+// What was taken back is remembered for an hour. A session that sleeps through that hour must not
+// wake up after it.
+func TestThreat_BR12_NoSessionOutlivesItsRevocation(t *testing.T) {
+	stores(t, func(t *testing.T, open func(*testclock.Clock) session.Store, stateless bool) {
+		a := newApp(t, open, func(o *session.Options) { o.Revocations = &revoked{} })
+		for _, login := range []string{"/login?as=alice", "/login?as=alice&remember=1"} {
+			b := a.browser()
+			b.status(login, http.StatusOK)
+			a.clock.Advance(50 * time.Minute)
+			b.status("/mine", http.StatusOK)
+			a.clock.Advance(50 * time.Minute)
+			b.status("/mine", http.StatusOK)
+			a.clock.Advance(guard.RevocationsKept) // taken back meanwhile, and forgotten by now
+			b.status("/mine", http.StatusUnauthorized)
+		}
+		for _, long := range []session.Options{{IdleTimeout: 2 * time.Hour}, {RememberIdleTimeout: 2 * time.Hour}} {
+			long.BaseURL, long.Store, long.Revocations = "https://app.example", a.store, &revoked{}
+			if _, err := session.New(long); (err != nil) != stateless {
+				t.Errorf("idle %v, remembered %v: %v", long.IdleTimeout, long.RememberIdleTimeout, err)
+			}
+		}
+	})
+}
+
 func TestManagerOptions(t *testing.T) {
 	good := session.Options{BaseURL: "https://app.example", Store: session.NewMemoryStore()}
 	for name, spoil := range map[string]func(*session.Options){

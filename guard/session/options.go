@@ -27,13 +27,15 @@ type Options struct {
 	Store Store
 
 	// IdleTimeout ends a session that long after its last request; default 24
-	// hours. It is renewed in steps of a twentieth, not at every request.
+	// hours, or guard.RevocationsKept with Revocations. It is renewed in steps of a
+	// twentieth, not at every request.
 	IdleTimeout time.Duration
 	// AbsoluteTimeout ends a session that long after signing in; default 7 days.
 	AbsoluteTimeout time.Duration
 	// RememberIdleTimeout and RememberAbsoluteTimeout are the limits of those who
-	// asked to be remembered; default 14 and 30 days. Everybody else's cookie goes
-	// when the browser closes, if not before.
+	// asked to be remembered; default 14 and 30 days, the first of them as short as
+	// IdleTimeout with Revocations. Everybody else's cookie goes when the browser
+	// closes, if not before.
 	RememberIdleTimeout, RememberAbsoluteTimeout time.Duration
 	// Keep names the values that survive SignIn. What a stranger left in a session
 	// may have been put there by somebody else; list what does no harm then, such
@@ -51,7 +53,10 @@ type Options struct {
 	SameSite http.SameSite
 
 	// Revocations is asked, at every request, whether a sign-in still stands; nil
-	// asks nobody. A sign-in that was taken back ends the session.
+	// asks nobody. A sign-in that was taken back ends the session. It is forgotten
+	// after guard.RevocationsKept: a session that nobody used for longer must have
+	// ended by itself, or by EndUpstream. With an encrypted cookie New refuses longer
+	// idle limits.
 	Revocations guard.Revocations
 	// Load, if set, brings the principal of every request up to date, for example
 	// with the roles that the application's records give the person now. ErrEnded
@@ -88,6 +93,9 @@ func New(o Options) (*Manager, error) {
 			problems = append(problems, fmt.Errorf("%[1]sIdleTimeout %[2]v must be at least a minute and at most %[1]sAbsoluteTimeout %[3]v", limits.name, limits.idle, limits.absolute))
 		}
 	}
+	if _, stateless := o.Store.(*CookieStore); stateless && o.Revocations != nil && max(o.IdleTimeout, o.RememberIdleTimeout) > guard.RevocationsKept {
+		problems = append(problems, fmt.Errorf("IdleTimeout and RememberIdleTimeout must be at most %v with Revocations and an encrypted cookie: a session that sleeps for longer could not be told from one that was taken back", guard.RevocationsKept))
+	}
 	if o.LoginPath != "" && (!strings.HasPrefix(o.LoginPath, "/") || strings.HasPrefix(o.LoginPath, "//") || strings.ContainsAny(o.LoginPath, "?#\\")) {
 		problems = append(problems, fmt.Errorf("LoginPath %q must be a path of this application", o.LoginPath))
 	}
@@ -110,14 +118,18 @@ func New(o Options) (*Manager, error) {
 
 func (o Options) withDefaults() Options {
 	const day = 24 * time.Hour
+	idle, remembered := day, 14*day
+	if o.Revocations != nil {
+		idle, remembered = guard.RevocationsKept, guard.RevocationsKept
+	}
 	if o.IdleTimeout == 0 {
-		o.IdleTimeout = day
+		o.IdleTimeout = idle
 	}
 	if o.AbsoluteTimeout == 0 {
 		o.AbsoluteTimeout = max(7*day, o.IdleTimeout)
 	}
 	if o.RememberIdleTimeout == 0 {
-		o.RememberIdleTimeout = max(14*day, o.IdleTimeout)
+		o.RememberIdleTimeout = max(remembered, o.IdleTimeout)
 	}
 	if o.RememberAbsoluteTimeout == 0 {
 		o.RememberAbsoluteTimeout = max(30*day, o.RememberIdleTimeout, o.AbsoluteTimeout)
