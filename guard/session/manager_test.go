@@ -837,6 +837,58 @@ func TestRevocationsAndLoad(t *testing.T) {
 	bob.status("/mine", http.StatusUnauthorized)
 }
 
+// interrupted is a store in which something happens just before a session is created.
+type interrupted struct {
+	session.Store
+	session.Index
+	before func()
+}
+
+func (i *interrupted) Create(ctx context.Context, rec session.Record) (string, error) {
+	if before := i.before; before != nil {
+		i.before = nil
+		before()
+	}
+	return i.Store.Create(ctx, rec)
+}
+
+// Who steps up in the moment in which all their sessions are ended does not escape with a new one.
+func TestThreat_BR12_NoSuccessorOfAnEndedSession(t *testing.T) {
+	stores(t, func(t *testing.T, open func(*testclock.Clock) session.Store, stateless bool) {
+		if stateless {
+			return // nobody can end those
+		}
+		store := &interrupted{}
+		a := newApp(t, func(c *testclock.Clock) session.Store {
+			store.Store = open(c)
+			store.Index = store.Store.(session.Index)
+			return store
+		}, nil)
+		b := a.browser()
+		b.status("/login?as=alice", http.StatusOK)
+		store.before = func() {
+			if n, err := a.manager.EndAll(t.Context(), "alice"); n != 1 || err != nil {
+				t.Errorf("ended %d, %v", n, err)
+			}
+		}
+		b.status("/again", http.StatusInternalServerError)
+		b.status("/mine", http.StatusUnauthorized)
+		if left, err := a.manager.List(t.Context(), "alice"); len(left) != 0 || err != nil {
+			t.Errorf("%d are left, %v", len(left), err)
+		}
+		// Signing in is a proof of its own.
+		b.status("/login?as=alice", http.StatusOK)
+		store.before = func() { _, _ = a.manager.EndAll(t.Context(), "alice") }
+		b.status("/login?as=alice", http.StatusOK)
+		b.status("/mine", http.StatusOK)
+
+		// What another request puts into the session meanwhile comes along.
+		store.before = func() { b.status("/put?cart=tea", http.StatusOK) }
+		b.status("/again", http.StatusOK)
+		b.want("/show", "alice [tea] ")
+	})
+}
+
 // What was taken back is remembered for an hour. A session that sleeps through that hour must not
 // wake up after it.
 func TestThreat_BR12_NoSessionOutlivesItsRevocation(t *testing.T) {

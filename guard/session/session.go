@@ -362,8 +362,9 @@ func (id Identity) clone() Identity {
 	return id
 }
 
-// renew puts a successor in the place of the session, under a new token. The old
-// one is read anew just before, so that a change another request made is not lost.
+// renew puts a successor in the place of the session, under a new token. When another request changes the
+// session meanwhile the successor is made of what that one left, so that nothing is lost; when the
+// session is ended meanwhile there is no successor to what it was.
 func (s *Session) renew(ctx context.Context, successor func(old state) (state, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -375,22 +376,33 @@ func (s *Session) renew(ctx context.Context, successor func(old state) (state, e
 	if s.answered {
 		return ErrAnswered
 	}
-	m := s.manager
-	var old state
-	if s.token != "" {
-		switch err := s.load(ctx); {
-		case errors.Is(err, ErrNotFound):
-			s.forget(keepCookie) // a stranger can still sign in
-		case err != nil:
+	for range maxTries {
+		var old state
+		if s.token != "" {
+			switch err := s.load(ctx); {
+			case errors.Is(err, ErrNotFound):
+				s.forget(keepCookie) // a stranger can still sign in
+			case err != nil:
+				return err
+			default:
+				old = s.state
+			}
+		}
+		st, err := successor(old)
+		if err != nil {
 			return err
-		default:
-			old = s.state
+		}
+		if err := s.succeed(ctx, old, st); !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+			return err
 		}
 	}
-	st, err := successor(old)
-	if err != nil {
-		return err
-	}
+	return ErrConflict
+}
+
+// succeed replaces the session, which was loaded as old, by st under a new token. It fails with
+// ErrConflict or ErrNotFound when the session has changed or ended since.
+func (s *Session) succeed(ctx context.Context, old, st state) error {
+	m := s.manager
 	p := s.principalOf(st)
 	if err := m.vet(ctx, p); err != nil {
 		return err
@@ -404,7 +416,17 @@ func (s *Session) renew(ctx context.Context, successor func(old state) (state, e
 		return err
 	}
 	if s.token != "" {
-		if err := m.store.Delete(ctx, m.app, s.token); err != nil {
+		// The successor is in the person's list by now. Who ends all that is there ends both; who was
+		// faster has ended this one, and then it must have no successor.
+		previous := s.token
+		rec, err := m.encode(old, s.version)
+		if err == nil {
+			previous, err = m.store.Update(ctx, s.token, rec)
+		}
+		if err == nil {
+			err = m.store.Delete(ctx, m.app, previous)
+		}
+		if err != nil {
 			// Two live ids of one sign-in, one of them perhaps planted: rather none.
 			return errors.Join(err, m.store.Delete(ctx, m.app, token))
 		}
