@@ -343,3 +343,45 @@ func BenchmarkTake(b *testing.B) {
 		}
 	}
 }
+
+// A session that takes the place of another while a person's are being ended is found, too.
+func TestThreat_BR12_SuccessorsEndAsWell(t *testing.T) {
+	client := connect(t, testredis.Start(t))
+	clock := testclock.New()
+	inner := openSessions(t, client, clock.Now)
+	rec := session.Record{App: "app", Subject: "alice", Data: []byte("x"), Expires: clock.Now().Add(time.Hour)}
+	if _, err := inner.Create(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+	var successor string
+	s := openSessions(t, &meddling{Client: client, afterList: func() {
+		token, err := inner.Create(t.Context(), rec)
+		if err != nil {
+			t.Error(err)
+		}
+		successor = token
+	}}, clock.Now)
+	n, err := s.DeleteSubject(t.Context(), "app", "alice", "")
+	if err != nil || n != 2 {
+		t.Errorf("ended %d, %v", n, err)
+	}
+	if _, err := inner.Find(t.Context(), "app", successor); !errors.Is(err, session.ErrNotFound) {
+		t.Errorf("the successor is alive: %v", err)
+	}
+}
+
+// meddling lets something happen once, just after a list was read.
+type meddling struct {
+	rueidis.Client
+	afterList func()
+}
+
+func (m *meddling) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResult {
+	isList := len(cmd.Commands()) > 0 && cmd.Commands()[0] == "ZRANGE"
+	result := m.Client.Do(ctx, cmd)
+	if after := m.afterList; isList && after != nil {
+		m.afterList = nil
+		after()
+	}
+	return result
+}

@@ -280,8 +280,23 @@ func (s *Sessions) DeleteSession(ctx context.Context, app, sessionID string) (in
 	return s.endAll(ctx, app, s.bySID(app, sessionID), "")
 }
 
-// endAll goes on after an error: each session that ends is one less.
+// maxPasses bounds how often a list is gone through.
+const maxPasses = 20
+
+// endAll goes through the list until there is nothing left, and at least twice: a session may have given
+// place to another since the list was read.
 func (s *Sessions) endAll(ctx context.Context, app, list, except string) (ended int, err error) {
+	for pass := 1; pass <= maxPasses; pass++ {
+		n, err := s.endListed(ctx, app, list, except)
+		if ended += n; err != nil || n == 0 && pass > 1 {
+			return ended, err
+		}
+	}
+	return ended, nil
+}
+
+// endListed goes on after an error: each session that ends is one less.
+func (s *Sessions) endListed(ctx context.Context, app, list, except string) (ended int, err error) {
 	listCtx, cancel := s.bound(ctx)
 	ids, err := s.listed(listCtx, list)
 	cancel()

@@ -189,13 +189,28 @@ func (s *SQLStore) DeleteEntry(ctx context.Context, app, subject, id string) err
 
 // DeleteSubject implements Index.
 func (s *SQLStore) DeleteSubject(ctx context.Context, app, subject, except string) (int, error) {
-	return s.delete(ctx, `DELETE FROM guard_sessions WHERE app = $1 AND subject = $2 AND subject <> '' AND id <> $3 RETURNING expires_at`,
+	return s.deleteAll(ctx, `DELETE FROM guard_sessions WHERE app = $1 AND subject = $2 AND subject <> '' AND id <> $3 RETURNING expires_at`,
 		app, subject, rowID(app, except))
 }
 
 // DeleteSession implements Index.
 func (s *SQLStore) DeleteSession(ctx context.Context, app, sessionID string) (int, error) {
-	return s.delete(ctx, `DELETE FROM guard_sessions WHERE app = $1 AND sid = $2 AND sid <> '' RETURNING expires_at`, app, sessionID)
+	return s.deleteAll(ctx, `DELETE FROM guard_sessions WHERE app = $1 AND sid = $2 AND sid <> '' RETURNING expires_at`, app, sessionID)
+}
+
+// maxPasses bounds how often a list is gone through.
+const maxPasses = 20
+
+// deleteAll deletes until there is nothing left, and looks at least twice: a statement does not see
+// the session that another gave place to while it ran.
+func (s *SQLStore) deleteAll(ctx context.Context, query string, args ...any) (ended int, err error) {
+	for pass := 1; pass <= maxPasses; pass++ {
+		n, err := s.delete(ctx, query, args...)
+		if ended += n; err != nil || n == 0 && pass > 1 {
+			return ended, err
+		}
+	}
+	return ended, nil
 }
 
 // delete counts the live among the rows that went. The expired go along: by
