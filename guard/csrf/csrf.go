@@ -147,19 +147,25 @@ func (p *Protection) Middleware(next http.Handler) http.Handler {
 		panic("csrf: nothing to protect: the handler is nil")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler := next
 		if why := p.Check(r); why != nil {
-			w.Header().Set("Cache-Control", "no-store")
-			if p.options.Refuse != nil {
-				p.options.Refuse(w, r, why)
-				return
-			}
-			refusal := guard.Refusal{Status: http.StatusForbidden, Err: why}
-			refusal.Write(w, r)
-			return
+			handler = p.refuse(why) // its page may have forms, too
 		}
 		issuer := &issuer{protection: p, request: r}
 		// guard knows how to do something just before the header is sent.
-		guard.Optional(issuer)(next).ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), issuerKey{}, issuer)))
+		guard.Optional(issuer)(handler).ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), issuerKey{}, issuer)))
+	})
+}
+
+func (p *Protection) refuse(why *guard.Error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if p.options.Refuse != nil {
+			p.options.Refuse(w, r, why)
+			return
+		}
+		refusal := guard.Refusal{Status: http.StatusForbidden, Err: why}
+		refusal.Write(w, r)
 	})
 }
 

@@ -463,3 +463,21 @@ func Example() {
 	// same-origin 200
 	// cross-site 403
 }
+
+// The page of an application's own that says no may have a form: to sign out, to try again.
+func TestRefusalMayHaveAForm(t *testing.T) {
+	p := protection(t, func(o *csrf.Options) {
+		o.Refuse = func(w http.ResponseWriter, r *http.Request, _ *guard.Error) {
+			field := csrf.Field(r.Context())
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, string(field))
+		}
+	})
+	r := httptest.NewRequest("POST", "https://app.example/", nil)
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	w := httptest.NewRecorder()
+	p.Middleware(http.NotFoundHandler()).ServeHTTP(w, r)
+	if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), csrf.FieldName) || w.Header().Get("Set-Cookie") == "" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
