@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
 	"slices"
@@ -97,8 +98,11 @@ type tokenKey struct{}
 
 // escapes reports whether some reader might take the path for one that leads
 // elsewhere: by dot segments, however they are written, backslashes or control
-// characters.
+// characters; or whether there is none, as in "GET x:http://elsewhere/".
 func escapes(u *url.URL) bool {
+	if u.Opaque != "" {
+		return true
+	}
 	path := u.Path
 	for range 3 { // a server behind a server may decode once more
 		if strings.ContainsFunc(path, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }) {
@@ -137,10 +141,12 @@ func (l *Login) forward(p *httputil.ProxyRequest, target *url.URL) {
 	}
 }
 
-// theirs are headers of the API's that would speak for this site.
+// theirs are headers of the API's that would speak for this site: to browsers, to
+// caches, to the web server in front.
 var theirs = [...]string{
 	"Set-Cookie", "Set-Cookie2", "Clear-Site-Data", "Strict-Transport-Security", "Public-Key-Pins", "Alt-Svc",
 	"Service-Worker-Allowed", "Refresh", "Content-Security-Policy-Report-Only", "Www-Authenticate", "Dpop-Nonce",
+	"Nel", "Report-To", "Reporting-Endpoints", "Surrogate-Control", "X-Accel-Redirect", "X-Sendfile",
 }
 
 // backward makes the API's answer one of this site's.
@@ -150,7 +156,8 @@ func backward(res *http.Response) error {
 		h.Del(name)
 	}
 	for name := range h {
-		if strings.HasPrefix(name, "Access-Control-") {
+		// A CDN's own field goes before Cache-Control (RFC 9213).
+		if strings.HasPrefix(name, "Access-Control-") || strings.HasSuffix(name, "-Cache-Control") {
 			h.Del(name)
 		}
 	}
@@ -166,9 +173,9 @@ func backward(res *http.Response) error {
 // the wait for the answer's header, so that streams may take as long as they like.
 func (l *Login) transport() http.RoundTripper {
 	if c := l.options.HTTPClient; c != nil && c.Transport != nil {
-		return c.Transport
+		return final{c.Transport}
 	}
-	return &http.Transport{
+	return final{&http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   32,
@@ -176,5 +183,24 @@ func (l *Login) transport() http.RoundTripper {
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: time.Minute,
 		DisableCompression:    true, // what the browser asked for passes through as it is
+	}}
+}
+
+// final is a transport that tells nobody of answers ahead of the final one:
+// httputil.ReverseProxy would pass them on as they are, Set-Cookie and all, and
+// empty the header that this site has begun.
+type final struct{ http.RoundTripper }
+
+func (f final) RoundTrip(r *http.Request) (*http.Response, error) {
+	return f.RoundTripper.RoundTrip(r.WithContext(untraced{r.Context()}))
+}
+
+type untraced struct{ context.Context }
+
+func (u untraced) Value(key any) any {
+	v := u.Context.Value(key)
+	if _, is := v.(*httptrace.ClientTrace); is {
+		return nil
 	}
+	return v
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"path"
 	"strings"
@@ -123,6 +125,55 @@ func TestThreat_BR02_ProxyKeepsBothSidesApart(t *testing.T) {
 	}
 }
 
+// What comes ahead of an answer, and what speaks to caches and web servers, is held back as well.
+func TestThreat_BR02_ProxyHoldsBackHints(t *testing.T) {
+	withheld := []string{"Cdn-Cache-Control", "Cloudflare-Cdn-Cache-Control", "Surrogate-Control", "Nel", "Report-To", "Reporting-Endpoints", "X-Accel-Redirect", "X-Sendfile"}
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Set-Cookie", "early=1; Path=/")
+		w.Header().Set("Link", "</x>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Del("Set-Cookie")
+		for _, name := range withheld {
+			w.Header().Set(name, "max-age=600")
+		}
+		w.WriteHeader(http.StatusOK)
+	}))
+	defer api.Close()
+	a := newApp(t, false, nil)
+	p, err := a.login.Proxy(api.URL, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.mux.Handle("/api/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Ours", "kept")
+		http.StripPrefix("/api", p).ServeHTTP(w, r)
+	}))
+	b := a.browser(t)
+	b.signIn()
+	early := http.Header{}
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+		early = http.Header(h)
+		return nil
+	}})
+	r, _ := http.NewRequestWithContext(ctx, http.MethodGet, a.server.URL+"/api/x", nil)
+	for _, c := range b.cookies("_session") {
+		r.AddCookie(c)
+	}
+	res, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK || len(early) != 0 || res.Header.Get("X-Ours") != "kept" {
+		t.Errorf("%d, ahead of it %v, then %v", res.StatusCode, early, res.Header)
+	}
+	for _, name := range withheld {
+		if v := res.Header.Get(name); v != "" {
+			t.Errorf("%s: %s", name, v)
+		}
+	}
+}
+
 func TestThreat_BR04_ProxyRefusesOtherSites(t *testing.T) {
 	api := newUpstream(t)
 	a := newApp(t, false, nil)
@@ -209,6 +260,27 @@ func TestThreat_HT04_ProxyPathStaysBelowTheTarget(t *testing.T) {
 		if got != want || want == "" && w.Code != http.StatusBadRequest {
 			t.Errorf("%q becomes %q (%d), want %q", path, got, w.Code, want)
 		}
+	}
+}
+
+// "GET x:http://elsewhere/ HTTP/1.1" has no path at all; what stands there would be sent as it is.
+func TestThreat_HT04_ProxyNeedsAPath(t *testing.T) {
+	api := newUpstream(t)
+	a := newApp(t, false, nil)
+	p, err := a.login.Proxy(api.URL+"/v1/public", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := a.browser(t)
+	b.signIn()
+	r := a.request(b)
+	if r.URL, err = url.ParseRequestURI("x:" + api.URL + "/admin"); err != nil || r.URL.Opaque == "" {
+		t.Fatal(r.URL, err)
+	}
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, r)
+	if w.Code != http.StatusBadRequest || api.last != nil {
+		t.Errorf("%d, and the API was asked: %v", w.Code, api.last != nil)
 	}
 }
 
