@@ -64,17 +64,14 @@ func (a *app) issueKey(w http.ResponseWriter, r *http.Request) error {
 
 func (a *app) revokeKey(w http.ResponseWriter, r *http.Request) error {
 	who, _ := guard.From(r.Context())
-	key, err := a.keyStore.Get(r.Context(), r.PostFormValue("id"))
-	switch {
-	case errors.Is(err, apikey.ErrNotFound), err == nil && key.Subject != who.Subject:
+	err := a.issued.RevokeOf(r.Context(), who.Subject, r.PostFormValue("id"))
+	if errors.Is(err, apikey.ErrNotFound) {
 		return a.notFound(w, r) // somebody else's key is no key
-	case err != nil:
+	}
+	if err != nil {
 		return err
 	}
-	if err := a.issued.Revoke(r.Context(), key.ID); err != nil {
-		return err
-	}
-	a.flash(r, "The key “"+key.Name+"” works no more.")
+	a.flash(r, "The key works no more.")
 	http.Redirect(w, r, "/keys", http.StatusSeeOther)
 	return nil
 }

@@ -71,8 +71,21 @@ func (k *Keys) Rotate(ctx context.Context, id string, grace time.Duration) (Reco
 	return r, key, nil
 }
 
-// Revoke ends a key at once. ErrNotFound if there is none; one that has ended
-// already is no error.
+// RevokeOf is Revoke for a subject who ends a key of their own: ErrNotFound if
+// there is none, or if it is somebody else's.
+func (k *Keys) RevokeOf(ctx context.Context, subject, id string) error {
+	r, err := k.store.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if subject == "" || r.Subject != subject {
+		return ErrNotFound
+	}
+	return k.Revoke(ctx, id)
+}
+
+// Revoke ends a key at once, whoever's it is. ErrNotFound if there is none; one
+// that has ended already is no error.
 func (k *Keys) Revoke(ctx context.Context, id string) error {
 	return k.store.Revoke(ctx, id, k.now())
 }

@@ -241,3 +241,25 @@ func TestReportLeak(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whoever manages their own keys reaches nobody else's, by whatever id they send.
+func TestThreat_AK04_NobodyRevokesTheKeysOfOthers(t *testing.T) {
+	each(t, func(t *testing.T, store apikey.Store) {
+		ctx := t.Context()
+		keys := apikey.NewKeys(store)
+		made, _, err := keys.Issue(ctx, apikey.Spec{Name: "x", Subject: "alice"})
+		must(t, err)
+		for subject, id := range map[string]string{"bob": made.ID, "": made.ID, "alice": "nobody's"} {
+			if err := keys.RevokeOf(ctx, subject, id); !errors.Is(err, apikey.ErrNotFound) {
+				t.Errorf("%q: %v", subject, err)
+			}
+		}
+		if got, err := store.Get(ctx, made.ID); err != nil || !got.RevokedAt.IsZero() {
+			t.Errorf("%+v, %v", got, err)
+		}
+		must(t, keys.RevokeOf(ctx, "alice", made.ID))
+		if got, err := store.Get(ctx, made.ID); err != nil || got.RevokedAt.IsZero() {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
