@@ -19,6 +19,12 @@ const (
 	InvalidRequest Code = "invalid_request"
 	// InvalidToken: expired, revoked, forged, or meant for somebody else. 401.
 	InvalidToken Code = "invalid_token"
+	// InvalidDPoPProof: the token is bound to a key, and the proof of its possession
+	// is missing, bad, or was used before (RFC 9449 §7.1). 401.
+	InvalidDPoPProof Code = "invalid_dpop_proof"
+	// UseDPoPNonce: the proof has to be made anew, with the nonce of the response's
+	// DPoP-Nonce header (RFC 9449 §9). 401.
+	UseDPoPNonce Code = "use_dpop_nonce"
 	// InsufficientUserAuthentication: known, but the person has to prove it anew or
 	// better (RFC 9470 §3). 401.
 	InsufficientUserAuthentication Code = "insufficient_user_authentication"
@@ -79,7 +85,7 @@ func (e *Error) Status() int {
 	switch e.Code {
 	case InvalidRequest:
 		return http.StatusBadRequest
-	case InvalidToken, InsufficientUserAuthentication:
+	case InvalidToken, InvalidDPoPProof, UseDPoPNonce, InsufficientUserAuthentication:
 		return http.StatusUnauthorized
 	case InsufficientScope, AccessDenied:
 		return http.StatusForbidden

@@ -126,7 +126,7 @@ func refusal(err error) *guard.Error {
 	case errors.Is(err, oauth.ErrExpired):
 		return &guard.Error{Code: guard.InvalidToken, Description: "The access token expired", Err: err}
 	case errors.As(err, &e) && (e.Code == oauth.InvalidDPoPProof || e.Code == oauth.UseDPoPNonce):
-		return &guard.Error{Code: guard.InvalidToken, Description: strings.TrimSuffix(e.Description, "."), Err: err}
+		return &guard.Error{Code: guard.Code(e.Code), Description: strings.TrimSuffix(e.Description, "."), Err: err}
 	case errors.As(err, &e) && e.Code == oauth.InvalidRequest:
 		return &guard.Error{Code: guard.InvalidRequest, Description: strings.TrimSuffix(e.Description, "."), Err: err}
 	}
@@ -176,13 +176,8 @@ func reasons(why *guard.Error) []oauth.Parameter {
 	if why == nil {
 		return nil
 	}
-	code := string(why.Code)
-	var proof *oauth.Error
-	if errors.As(why.Err, &proof) && (proof.Code == oauth.InvalidDPoPProof || proof.Code == oauth.UseDPoPNonce) {
-		code = proof.Code
-	}
 	parameters := []oauth.Parameter{
-		{Name: "error", Value: code}, {Name: "error_description", Value: why.Description}, {Name: "scope", Value: why.Scope},
+		{Name: "error", Value: string(why.Code)}, {Name: "error_description", Value: why.Description}, {Name: "scope", Value: why.Scope},
 		{Name: "acr_values", Value: strings.Join(why.ACRValues, " ")},
 	}
 	if why.MaxAge > 0 {

@@ -147,6 +147,9 @@ func TestThreat_TK16_BoundTokens(t *testing.T) {
 		if w.Code != 200 && !strings.Contains(challenges, plain) || !strings.Contains(challenges, "DPoP "+tt.dpop) && w.Code != 200 || tt.dpop != "" && !strings.Contains(challenges, algs) {
 			t.Errorf("%s: challenges\n%s", tt.name, challenges)
 		}
+		if strings.HasPrefix(tt.dpop, says) != strings.Contains(w.Body.String(), `"code":"invalid_dpop_proof"`) {
+			t.Errorf("%s: challenges\n%s\nand the problem document\n%s", tt.name, challenges, w.Body)
+		}
 		if strings.Contains(challenges+w.Body.String(), bound) {
 			t.Errorf("%s: the token stands in the answer", tt.name)
 		}
@@ -310,7 +313,7 @@ func TestThreat_TK16_Nonces(t *testing.T) {
 	}
 	w := send(nil)
 	nonce := w.Header().Get("DPoP-Nonce")
-	if challenge := strings.Join(w.Header().Values("WWW-Authenticate"), "\n"); w.Code != 401 || nonce == "" || !strings.Contains(challenge, `DPoP error="use_dpop_nonce"`) {
+	if challenge := strings.Join(w.Header().Values("WWW-Authenticate"), "\n"); w.Code != 401 || nonce == "" || !strings.Contains(challenge, `DPoP error="use_dpop_nonce"`) || !strings.Contains(w.Body.String(), `"code":"use_dpop_nonce"`) {
 		t.Fatalf("without a nonce: %d %v", w.Code, w.Header())
 	}
 	if w := send(nonce); w.Code != 200 || w.Header().Get("DPoP-Nonce") != "" {

@@ -82,7 +82,7 @@ func (l *Login) backchannelLogout(ctx context.Context, index session.Index, toke
 		return errors.Join(err, unavailable)
 	}
 	c := verified.Claims()
-	if !l.loggedOut.first(c.ID, now) {
+	if !l.firstUse(ctx, c.ID, now) {
 		return errors.New("a logout token that came before")
 	}
 	// A sid names one sign-in; a token that has one means that one alone (§2.7).
@@ -92,15 +92,55 @@ func (l *Login) backchannelLogout(ctx context.Context, index session.Index, toke
 		_, err = index.DeleteSubject(ctx, l.app, c.Subject, "")
 	}
 	if err != nil {
-		l.loggedOut.forget(c.ID) // the provider may try again
+		l.forgetUse(ctx, c.ID) // the provider may try again
 	}
 	return err
 }
 
+// firstUse reports whether a logout token came for the first time, as far as can
+// be known.
+func (l *Login) firstUse(ctx context.Context, id string, now time.Time) bool {
+	if !l.loggedOut.first(id, now) {
+		return false
+	}
+	if l.options.Replays == nil {
+		return true
+	}
+	fresh, err := l.options.Replays.Use(ctx, l.app+"\n"+id, now.Add(rememberLogout))
+	if err != nil {
+		// Ending sessions matters more than ending them once.
+		l.log.WarnContext(ctx, "guard: replays of logout tokens at other processes are not noticed", "error", err)
+		return true
+	}
+	return fresh
+}
+
+func (l *Login) forgetUse(ctx context.Context, id string) {
+	l.loggedOut.forget(id)
+	if l.options.Replays == nil {
+		return
+	}
+	if err := l.options.Replays.Forget(context.WithoutCancel(ctx), l.app+"\n"+id); err != nil {
+		l.log.WarnContext(ctx, "guard: this logout token cannot be tried again", "error", err)
+	}
+}
+
+// Replays remembers logout tokens that were used, for all processes of the
+// application; redisstore.Replays is one.
+type Replays interface {
+	// Use records id, which need not be kept longer than until, and reports whether
+	// it is new: of any number of callers with the same id one is told true. An
+	// error means that this is not known.
+	Use(ctx context.Context, id string, until time.Time) (fresh bool, err error)
+	// Forget takes a use back: what it was for did not happen.
+	Forget(ctx context.Context, id string) error
+}
+
 // logoutTokens remembers the jti of logout tokens for longer than any is accepted,
 // so that one cannot be used twice: a token that names a person would end what
-// they began since. It is this process's own; elsewhere a copy works for as long
-// as the token lives, a few minutes, and does no worse than sign somebody out.
+// they began since. It is this process's own; without Options.Replays a copy works
+// elsewhere for as long as the token lives, a few minutes, and does no worse than
+// sign somebody out.
 type logoutTokens struct {
 	mu   sync.Mutex
 	seen map[[sha256.Size]byte]time.Time // by hash: a jti may be long

@@ -52,7 +52,7 @@ type Session struct {
 // into a cookie. Copies share what Others and Values point to, so these are
 // replaced and never changed.
 type sessionData struct {
-	ID           string            `json:"id,omitempty"` // tells a person's sessions apart; no secret
+	ID           string            `json:"id,omitempty"` // random, stays when tokens and cookie change; opens nothing
 	Issuer       string            `json:"iss"`
 	ClientID     string            `json:"cid"`
 	IDToken      string            `json:"idt"`
@@ -168,6 +168,15 @@ func (s *Session) IDToken() string {
 	return s.data.IDToken
 }
 
+// Binding names the session, so that other values can be bound to it: package csrf
+// binds its tokens. It is random, new at every sign-in, and stays when the cookie or
+// the tokens change. It opens nothing, but keep it out of pages.
+func (s *Session) Binding() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data.ID
+}
+
 // String hides the session's tokens from logs.
 func (s *Session) String() string { return "oidclogin.Session(" + s.Principal().Subject + ")" }
 
@@ -182,9 +191,7 @@ func (l *Login) newSessionData(tokens tokenResponse, idToken *oidc.IDToken) sess
 		SignedIn: now.Unix(),
 		Seen:     now.Unix(),
 		Scope:    strings.Join(l.options.Scopes, " "), // RFC 6749 §5.1: as asked for unless the answer says otherwise
-	}
-	if !l.stateless {
-		d.ID = rand.Text()
+		ID:       rand.Text(),
 	}
 	d.RefreshToken = tokens.RefreshToken
 	d.take(tokens, now)

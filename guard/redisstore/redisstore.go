@@ -5,28 +5,30 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
 )
 
-// Options configures NewSessions and NewLimits.
+// Options configures what this package makes.
 type Options struct {
 	// Secrets seal the sessions' data: whoever reads Redis reads no tokens. They
-	// are as for session.NewCookieStore; required by NewSessions, not used by
-	// NewLimits.
+	// are as for session.NewCookieStore; required by NewSessions, not used by the
+	// others.
 	Secrets []string
 	// Prefix begins the name of every key; default "guard:".
 	Prefix string
 	// Timeout bounds every call to Redis, also where the caller would wait longer;
 	// default one second.
 	Timeout time.Duration
-	// Clock tells the time sessions expire by; default time.Now. Limits go by the
-	// server's.
+	// Clock tells the time sessions and uses expire by; default time.Now. Limits go
+	// by the server's.
 	Clock func() time.Time
 	// InsecureAllowEviction accepts a server that drops keys when memory is short.
 	// It may drop the list of somebody's sessions and keep a session: ending all
-	// of them then misses one.
+	// of them then misses one. It may drop what Replays and Counts remember: what
+	// was used then is good once more.
 	InsecureAllowEviction bool
 }
 
@@ -67,4 +69,24 @@ func Connect(ctx context.Context, server string) (rueidis.Client, error) {
 		return nil, fmt.Errorf("redisstore: connect: %w", err)
 	}
 	return client, nil
+}
+
+// refuseEviction fails if the server may forget before it is time to.
+func refuseEviction(ctx context.Context, client rueidis.Client, o Options) error {
+	if o.InsecureAllowEviction {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	info, err := client.Do(ctx, client.B().Info().Section("memory").Build()).ToString()
+	if err != nil {
+		return fmt.Errorf("redisstore: %w", err)
+	}
+	for line := range strings.Lines(info) {
+		policy, ok := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:")
+		if ok && policy != "noeviction" {
+			return fmt.Errorf("redisstore: the server drops keys when memory is short (maxmemory-policy %s), and with them the lists by which sessions are ended and what may not be used twice; set noeviction, or accept it with InsecureAllowEviction", policy)
+		}
+	}
+	return nil
 }

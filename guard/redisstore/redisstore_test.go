@@ -184,8 +184,16 @@ func TestEvictionIsRefused(t *testing.T) {
 	if _, err := redisstore.NewSessions(t.Context(), client, o); err == nil || !strings.Contains(err.Error(), "volatile-lru") {
 		t.Errorf("%v", err)
 	}
+	_, err := redisstore.NewReplays(t.Context(), client, o)
+	_, err2 := redisstore.NewCounts(t.Context(), client, o)
+	if err == nil || err2 == nil {
+		t.Errorf("replays: %v; counts: %v", err, err2)
+	}
 	o.InsecureAllowEviction = true
 	if _, err := redisstore.NewSessions(t.Context(), client, o); err != nil {
+		t.Error(err)
+	}
+	if _, err := redisstore.NewReplays(t.Context(), client, o); err != nil {
 		t.Error(err)
 	}
 	if _, err := redisstore.NewSessions(t.Context(), client, redisstore.Options{Secrets: []string{"short"}}); err == nil {

@@ -56,28 +56,10 @@ func NewSessions(ctx context.Context, client rueidis.Client, o Options) (*Sessio
 		enlist: rueidis.NewLuaScript(enlistScript),
 		unlock: rueidis.NewLuaScript(unlockScript),
 	}
-	if !o.InsecureAllowEviction {
-		if err := s.refuseEviction(ctx); err != nil {
-			return nil, err
-		}
+	if err := refuseEviction(ctx, client, o); err != nil {
+		return nil, err
 	}
 	return s, nil
-}
-
-func (s *Sessions) refuseEviction(ctx context.Context) error {
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
-	info, err := s.client.Do(ctx, s.client.B().Info().Section("memory").Build()).ToString()
-	if err != nil {
-		return fmt.Errorf("redisstore: %w", err)
-	}
-	for line := range strings.Lines(info) {
-		policy, ok := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:")
-		if ok && policy != "noeviction" {
-			return fmt.Errorf("redisstore: the server drops keys when memory is short (maxmemory-policy %s), and with them the lists by which sessions are ended; set noeviction, or accept it with InsecureAllowEviction", policy)
-		}
-	}
-	return nil
 }
 
 // A session's value begins with its version, 8 bytes, and its expiry, 16 decimal
