@@ -14,9 +14,6 @@ import (
 	"github.com/gatehouse-dev/gatehouse/guard"
 )
 
-// LimitExceeded is the code in the problem document of a refusal.
-const LimitExceeded guard.Code = "rate_limited"
-
 // retryStore is how long a store that failed is left alone.
 const retryStore = time.Second
 
@@ -36,7 +33,8 @@ type Options struct {
 	// are a thousand attempts.
 	FailuresOnly bool
 	// Refuse writes the response of a request over the limit, in place of a
-	// problem document. The headers are there already; the status should be 429.
+	// problem document with the code guard.TooManyRequests. The headers are there
+	// already; the status should be 429.
 	Refuse func(w http.ResponseWriter, r *http.Request, result Result)
 
 	// Store keeps the buckets; default a MemoryStore of this process's own.
@@ -206,7 +204,7 @@ func (l *Limiter) Middleware(next http.Handler) http.Handler {
 				l.options.Refuse(w, r, result)
 				return
 			}
-			refuse(w, r, http.StatusTooManyRequests, LimitExceeded, "Too many requests; try again after the time in Retry-After")
+			refuse(w, r, http.StatusTooManyRequests, guard.TooManyRequests, "Too many requests; try again after the time in Retry-After")
 			return
 		}
 		if l.options.FailuresOnly {

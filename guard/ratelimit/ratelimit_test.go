@@ -212,7 +212,7 @@ func TestHeaders(t *testing.T) {
 		if w.Code != want.status || w.Header().Get("RateLimit") != want.ratelimit || w.Header().Get("Retry-After") != want.retryIn || w.Header().Get("RateLimit-Policy") != `"api";q=2;w=60` {
 			t.Errorf("request %d: %d %v", i, w.Code, w.Header())
 		}
-		if w.Code == 429 && (w.Header().Get("Cache-Control") != "no-store" || !strings.Contains(w.Body.String(), `"rate_limited"`)) {
+		if w.Code == 429 && (w.Header().Get("Cache-Control") != "no-store" || !strings.Contains(w.Body.String(), `"too_many_requests"`)) {
 			t.Errorf("%v %s", w.Header(), w.Body)
 		}
 	}
