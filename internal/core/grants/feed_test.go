@@ -201,6 +201,23 @@ func TestThreat_KY02_RulesOfEmergencies(t *testing.T) {
 	})
 }
 
+// Who stole a key signs with it for as long as some guard has it among ours: a day, if it can not fetch
+// what we publish. The rule must not be over before.
+func TestThreat_KY02_RuleOutlivesWhatGuardsHold(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.write(t, func(tx *db.Tx) error { return w.RevokeKey(tx, "stolen") })
+		w.now.Advance(24 * time.Hour)
+		w.write(t, func(tx *db.Tx) error { return w.RevokeToken(tx, "jti") }) // whatever is over is dropped
+		if _, err := w.RulesAfter(bg, w.tn, 0, 10); err != nil {
+			t.Fatal(err)
+		}
+		dead, err := w.Revoked(bg, w.tn, grants.Marks{KeyID: "stolen", IssuedAt: w.now.Now()})
+		if err != nil || !dead {
+			t.Errorf("a token of a stolen key is alive after a day: %v, %v", dead, err)
+		}
+	})
+}
+
 // A node that can not ask the database any more does not go on saying that there is nothing new: not
 // from what it knew a while ago, and not while somebody waits for the database.
 func TestThreat_DB14_NoAnswerFromALongTimeAgo(t *testing.T) {

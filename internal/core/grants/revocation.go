@@ -163,13 +163,17 @@ func (g *Grants) RevokeAllTokens(tx *db.Tx, issuedBy time.Time) error {
 	return g.addTimedRule(tx, revocation.Tenant, "", issuedBy)
 }
 
-// RevokeKey ends, inside tx, everything that was signed with a key.
+// revokedKey is how long a rule about a key is kept. Who stole it can sign with it for as long as anybody
+// takes it for ours, and guards that can not fetch our keys go on with those they have for a day.
+const revokedKey = 25 * time.Hour
+
+// RevokeKey ends, inside tx, everything that was signed with a key, and everything that is yet to be.
 func (g *Grants) RevokeKey(tx *db.Tx, kid string) error {
 	n, err := feed.Bump(tx, feed.Revocation)
 	if err != nil {
 		return err
 	}
-	return g.addRule(tx, n, revocation.Key, kid)
+	return g.addRuleUntil(tx, n, revocation.Key, kid, g.clock.Now().Add(revokedKey))
 }
 
 func (g *Grants) addTimedRule(tx *db.Tx, kind revocation.Kind, ruleID string, issuedBy time.Time) error {
@@ -181,7 +185,10 @@ func (g *Grants) addTimedRule(tx *db.Tx, kind revocation.Kind, ruleID string, is
 }
 
 func (g *Grants) addRule(tx *db.Tx, n int64, kind revocation.Kind, ruleID string) error {
-	until := g.clock.Now().Add(longestAccessToken)
+	return g.addRuleUntil(tx, n, kind, ruleID, g.clock.Now().Add(longestAccessToken))
+}
+
+func (g *Grants) addRuleUntil(tx *db.Tx, n int64, kind revocation.Kind, ruleID string, until time.Time) error {
 	if _, err := tx.Exec(insertRule, n, kind.String(), ruleID, db.Micros(until)); err != nil {
 		return fmt.Errorf("grants: write rule: %w", err)
 	}
