@@ -104,6 +104,9 @@ func (i *Introspection) Check(r IntrospectionRules) error {
 		return fmt.Errorf("%w: neither aud nor token_type", ErrNotAccessToken)
 	case i.tokenType != "" && !slices.ContainsFunc([]string{"Bearer", "DPoP", "access_token"}, func(t string) bool { return strings.EqualFold(t, i.tokenType) }):
 		return fmt.Errorf("%w: token_type %.32q", ErrNotAccessToken, i.tokenType)
+	case strings.EqualFold(i.tokenType, "DPoP") && (c.Confirmation == nil || c.Confirmation.JKT == ""):
+		// It is bound, and the issuer does not say to what (RFC 9449 §6.2).
+		return fmt.Errorf("%w: token_type DPoP without a key", ErrConfirmation)
 	case c.ClientID != "" && c.AuthorizedParty != "" && c.ClientID != c.AuthorizedParty:
 		return fmt.Errorf("%w: client_id and azp differ", ErrNotAccessToken)
 	case c.Subject == "" && c.Client() == "":

@@ -140,3 +140,14 @@ func FuzzThreat_JW08_Introspection(f *testing.F) {
 		}
 	})
 }
+
+// A token that is bound to a key must not become good in any hand because the issuer
+// forgets to say which key that is.
+func TestThreat_TK16_IntrospectionNamesTheKey(t *testing.T) {
+	for name, cnf := range map[string]any{"none": nil, "a certificate's": map[string]any{"x5t#S256": "x"}} {
+		body := answerOf(func(a map[string]any) { a["token_type"], a["cnf"] = "dpop", cnf })
+		if _, err := introspect(body, introspectionRules()); !errors.Is(err, oauth.ErrConfirmation) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
