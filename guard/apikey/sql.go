@@ -213,10 +213,18 @@ func (s *SQLStore) Revoke(ctx context.Context, id string, now time.Time) error {
 	return err
 }
 
-// RevokeAll implements Store.
+// RevokeAll implements Store. It looks until there is nothing left, and at least twice: a statement
+// does not see the successor of a key that was rotated while it ran.
 func (s *SQLStore) RevokeAll(ctx context.Context, subject string, now time.Time) error {
-	if _, err := s.db.ExecContext(ctx, sqlRevokeAll, micros(now), subject); err != nil {
-		return fmt.Errorf("apikey: revoke: %w", err)
+	const maxPasses = 20
+	for pass := 1; pass <= maxPasses; pass++ {
+		res, err := s.db.ExecContext(ctx, sqlRevokeAll, micros(now), subject)
+		if err != nil {
+			return fmt.Errorf("apikey: revoke: %w", err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 && pass > 1 {
+			return err
+		}
 	}
 	return nil
 }

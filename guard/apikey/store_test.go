@@ -263,3 +263,41 @@ func TestThreat_AK04_NobodyRevokesTheKeysOfOthers(t *testing.T) {
 		}
 	})
 }
+
+// A key that is being rotated while all keys of its owner are revoked leaves no successor behind.
+func TestThreat_AK04_RevokeAllReachesSuccessors(t *testing.T) {
+	db := open(t, "pgx", dbtest.TemplatePostgreSQL(t, schema.Files))
+	store := sqlStore(t, db)
+	ctx, now := t.Context(), time.Now()
+	keys := apikey.NewKeys(store)
+	old, _, err := keys.Issue(ctx, apikey.Spec{Name: "job", Subject: "alice"})
+	must(t, err)
+
+	// What Rotate does, stopped before its COMMIT.
+	tx, err := db.BeginTx(ctx, nil)
+	must(t, err)
+	defer func() { _ = tx.Rollback() }()
+	_, err = tx.ExecContext(ctx, `UPDATE guard_api_keys SET successor = 'next', expires_at = $1 WHERE id = $2`, now.Add(time.Hour).UnixMicro(), old.ID)
+	must(t, err)
+	_, err = tx.ExecContext(ctx, `INSERT INTO guard_api_keys SELECT 'next', repeat('0', 64), hint, name, kind, environment, owner, subject, organization,
+		scopes, networks, rate, quota, created_at, 0, 0, '', 0, 0 FROM guard_api_keys WHERE id = $1`, old.ID)
+	must(t, err)
+
+	done := make(chan error, 1)
+	go func() { done <- keys.RevokeAll(ctx, "alice") }()
+	for waiting := 0; waiting == 0; {
+		must(t, db.QueryRowContext(ctx, `SELECT count(*) FROM pg_locks WHERE NOT granted`).Scan(&waiting))
+	}
+	must(t, tx.Commit())
+	must(t, <-done)
+	left, err := store.List(ctx, "alice")
+	must(t, err)
+	for _, k := range left {
+		if !k.Ended(time.Now()) {
+			t.Errorf("%s is alive", k.ID)
+		}
+	}
+	if len(left) != 2 {
+		t.Errorf("%d keys", len(left))
+	}
+}
