@@ -224,6 +224,62 @@ func TestThreat_LO05_ReplayedLogoutToken(t *testing.T) {
 	}
 }
 
+// usedTokens is a Replays of several processes.
+type usedTokens struct {
+	used map[string]time.Time
+	fail bool
+}
+
+func (u *usedTokens) Use(_ context.Context, id string, until time.Time) (bool, error) {
+	if u.fail {
+		return false, errBroken
+	}
+	_, used := u.used[id]
+	u.used[id] = until
+	return !used, nil
+}
+
+func (u *usedTokens) Forget(_ context.Context, id string) error {
+	delete(u.used, id)
+	return nil
+}
+
+func TestThreat_LO05_ReplayedAtAnotherProcess(t *testing.T) {
+	used := &usedTokens{used: map[string]time.Time{}}
+	store := &failingIndex{}
+	a := newApp(t, false, func(o *oidclogin.Options) {
+		store.MemoryStore = session.NewMemoryStoreClock(o.Clock)
+		o.Store, o.Replays = store, used
+	})
+	other := newAppAt(t, a.issuer, a.clock, false, func(o *oidclogin.Options) { o.Store, o.Replays = store.MemoryStore, used })
+	b := a.browser(t)
+	b.signIn()
+	claims := a.logoutClaims()
+	token := a.issuer.Sign(t, "logout+jwt", claims)
+	store.fail = true
+	if res := a.deliver(t, token); res.StatusCode != http.StatusBadRequest {
+		t.Errorf("it claims success: %d", res.StatusCode)
+	}
+	if res := other.deliver(t, token); res.StatusCode != http.StatusOK || b.signedIn() {
+		t.Errorf("tried again at the other: %d\n%s", res.StatusCode, other.log)
+	}
+	b.signIn()
+	store.fail = false
+	if res := a.deliver(t, token); res.StatusCode != http.StatusBadRequest || !b.signedIn() {
+		t.Errorf("used a second time, at another process: %d", res.StatusCode)
+	}
+	for id, until := range used.used {
+		if until.Before(time.Unix(claims["exp"].(int64), 0).Add(30 * time.Second)) {
+			t.Errorf("%q is forgotten at %v, while it is good", id, until)
+		}
+	}
+	// Signing somebody out once too often is better than not at all.
+	used.fail = true
+	if res := other.deliver(t, a.issuer.Sign(t, "logout+jwt", a.logoutClaims())); res.StatusCode != http.StatusOK || b.signedIn() {
+		t.Errorf("when the memory is broken: %d\n%s", res.StatusCode, other.log)
+	}
+}
+
 // What the provider tries again must not count as a replay.
 func TestBackchannelLogoutIsTriedAgain(t *testing.T) {
 	store := &failingIndex{MemoryStore: session.NewMemoryStore()}
