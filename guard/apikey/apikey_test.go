@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -270,6 +271,26 @@ func TestThreat_AK04_EverythingIsJudgedAtEveryRequest(t *testing.T) {
 	})
 	if w := proxied.call("/", "X-API-Key", key, "X-Forwarded-For", "203.0.113.9, 198.51.100.1"); w.Code != 200 {
 		t.Errorf("by a proxy of ours: %d", w.Code)
+	}
+}
+
+// A number that nobody can count to is no limit, and must be neither a crash nor a licence.
+func TestThreat_AK04_LimitsThatAreNone(t *testing.T) {
+	f := setup(t, nil)
+	for i, bad := range []apikey.Spec{{Rate: math.MaxInt}, {Quota: math.MaxInt}, {Rate: -1}, {Quota: -1}, {Rate: 1 << 60}} {
+		bad.Name, bad.Subject = "job", "alice"
+		if _, _, err := f.keys.Issue(t.Context(), bad); err == nil {
+			t.Errorf("issued: %+v", bad)
+		}
+		good := bad
+		good.Rate, good.Quota = 0, 0
+		r, _, err := f.keys.Issue(t.Context(), good)
+		must(t, err)
+		key, err := format.New(bytes.Repeat([]byte{byte(i + 1)}, format.RandomBytes), r.Kind, r.Environment)
+		must(t, err)
+		r.ID, r.Hash, r.Rate, r.Quota = fmt.Sprint("bad", i), key.Hash(), bad.Rate, bad.Quota
+		must(t, f.store.Create(t.Context(), r))
+		f.want(503, key.Reveal())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/ratelimit"
 	"github.com/gatehouse-dev/gatehouse/protocol/apikey"
 )
 
@@ -153,6 +154,8 @@ func (s Spec) complete(now time.Time) (Spec, error) {
 	wrong(slices.ContainsFunc(s.Scopes, func(x string) bool { return x == "" || strings.ContainsAny(x, " \t\r\n\"\\") }), "Scopes: each is a name without spaces or quotes")
 	wrong(slices.ContainsFunc(s.Networks, func(n netip.Prefix) bool { return !n.IsValid() || n.Addr().Is4In6() }), "Networks: one is not valid")
 	wrong(!s.ExpiresAt.IsZero() && !now.Before(s.ExpiresAt), "ExpiresAt is in the past")
-	wrong(s.Rate < 0 || s.Quota < 0, "Rate and Quota must not be negative")
+	for _, limit := range []ratelimit.Limit{s.rate(), s.quota()} {
+		wrong(limit.Requests != 0 && limit.Check() != nil, "Rate and Quota must not be negative, and no more than a million a second: zero is any number")
+	}
 	return s, errors.Join(problems...)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/ratelimit"
 	"github.com/gatehouse-dev/gatehouse/protocol/apikey"
 )
 
@@ -37,6 +38,10 @@ type Spec struct {
 	// for any number.
 	Rate, Quota int
 }
+
+func (s Spec) rate() ratelimit.Limit { return ratelimit.Limit{Requests: s.Rate, Per: time.Minute} }
+
+func (s Spec) quota() ratelimit.Limit { return ratelimit.Limit{Requests: s.Quota, Per: 24 * time.Hour} }
 
 // Record is all that is known of a key: not the key, which is shown once.
 type Record struct {

@@ -190,9 +190,8 @@ func revoked(err error) error {
 
 // limit counts the request against the key's rate and quota.
 func (s *Scheme) limit(ctx context.Context, e *entry) error {
-	rate := ratelimit.Limit{Requests: e.record.Rate, Per: time.Minute}
-	quota := ratelimit.Limit{Requests: e.record.Quota, Per: 24 * time.Hour}
-	if rate.Requests > 0 {
+	rate, quota := e.record.rate(), e.record.quota()
+	if rate.Requests != 0 {
 		if err := s.take(ctx, "rate "+e.record.ID, rate); err != nil {
 			return err
 		}
@@ -201,14 +200,18 @@ func (s *Scheme) limit(ctx context.Context, e *entry) error {
 		return nil
 	}
 	err := s.take(ctx, "quota "+e.record.ID, quota)
-	if err != nil && rate.Requests > 0 {
+	if err != nil && rate.Requests != 0 {
 		_, _ = s.limits.Take(ctx, "rate "+e.record.ID, rate, -1) // the request did not happen
 	}
 	return err
 }
 
 func (s *Scheme) take(ctx context.Context, name string, limit ratelimit.Limit) error {
-	result, err := s.limits.Take(ctx, "apikey "+name, limit, 1)
+	err := limit.Check() // the record's word is a store's or a server's
+	var result ratelimit.Result
+	if err == nil {
+		result, err = s.limits.Take(ctx, "apikey "+name, limit, 1)
+	}
 	switch {
 	case err != nil:
 		return &guard.Error{Code: guard.Unavailable, Description: "The requests of the API key cannot be counted at the moment", RetryAfter: 2 * time.Second, Err: err}

@@ -58,6 +58,9 @@ const (
 	maxKeyName     = 200
 	maxKeyScopes   = 100
 	maxKeyNetworks = 50
+	// More than a million a second nobody counts.
+	maxKeyRate  = int64(60 * 1_000_000)
+	maxKeyQuota = 24 * 60 * maxKeyRate
 	// MaxKeysPerOwner bounds the living keys of one user or client, so that they all can be ended at
 	// once. While keys are being rotated there can be twice as many.
 	MaxKeysPerOwner = 100
@@ -127,8 +130,10 @@ func (s *APIKeySettings) validate(kind apikey.Kind, now time.Time) error {
 		return fault.Field("scope", "at most %d", maxKeyScopes)
 	case kind == apikey.Restricted && len(s.Scope) == 0:
 		return fault.Field("scope", "is missing: a restricted key names what it is restricted to")
-	case s.Rate < 0 || s.Quota < 0:
-		return fault.Field("rate_limit", "must not be negative")
+	case s.Rate < 0 || s.Rate > maxKeyRate:
+		return fault.Field("rate_limit", "must be 0 to %d", maxKeyRate)
+	case s.Quota < 0 || s.Quota > maxKeyQuota:
+		return fault.Field("quota", "must be 0 to %d", maxKeyQuota)
 	case len(s.Networks) > maxKeyNetworks:
 		return fault.Field("networks", "at most %d", maxKeyNetworks)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -235,6 +236,7 @@ func TestIssueRefuses(t *testing.T) {
 			"expires_at":       func(n *access.NewAPIKey) { n.ExpiresAt = noon },
 			"networks":         func(n *access.NewAPIKey) { n.Networks = []netip.Prefix{{}} },
 			"rate_limit":       func(n *access.NewAPIKey) { n.Rate = -1 },
+			"quota":            func(n *access.NewAPIKey) { n.Quota = math.MaxInt64 },
 		} {
 			n := access.NewAPIKey{APIKeyOwner: access.APIKeyOwner{UserID: userID, Audience: shows}, APIKeySettings: access.APIKeySettings{Name: "x", Scope: oauth.Scope{"read:shows"}}}
 			change(&n)
