@@ -13,9 +13,9 @@ import (
 )
 
 // SQLStore keeps sessions in the application's own database, SQLite or
-// PostgreSQL, in the tables guard_sessions and guard_locks. Any driver that takes $1 placeholders
-// will do (modernc.org/sqlite, pgx; not mattn/go-sqlite3, which numbers them by
-// appearance).
+// PostgreSQL, in the tables guard_sessions, guard_locks and guard_replays. Any driver
+// that takes $1 placeholders will do (modernc.org/sqlite, pgx; not mattn/go-sqlite3,
+// which numbers them by appearance).
 //
 // The database holds no token, only hashes, and the data, in which there may be
 // tokens of others, encrypted: a stolen backup opens no session.
@@ -75,6 +75,12 @@ func SQLSchema() []string {
 			expires_at BIGINT NOT NULL
 		)`,
 		`CREATE INDEX IF NOT EXISTS guard_locks_expires ON guard_locks (expires_at)`,
+		`CREATE TABLE IF NOT EXISTS guard_replays (
+			id         TEXT   NOT NULL PRIMARY KEY,
+			used       BIGINT NOT NULL,
+			expires_at BIGINT NOT NULL
+		)`,
+		`CREATE INDEX IF NOT EXISTS guard_replays_expires ON guard_replays (expires_at)`,
 	}
 }
 
@@ -263,7 +269,7 @@ func (s *SQLStore) TryLock(ctx context.Context, key string, ttl time.Duration) (
 }
 
 // DeleteExpired removes up to limit expired sessions, and as many locks whose
-// holders died, and says how many sessions it found.
+// holders died and uses that matter no more, and says how many sessions it found.
 func (s *SQLStore) DeleteExpired(ctx context.Context, limit int) (int64, error) {
 	now := s.now().UnixMicro()
 	res, err := s.db.ExecContext(ctx,
@@ -276,6 +282,9 @@ func (s *SQLStore) DeleteExpired(ctx context.Context, limit int) (int64, error) 
 		`DELETE FROM guard_locks WHERE id IN (SELECT id FROM guard_locks WHERE expires_at <= $1 LIMIT $2)`,
 		now, limit); err != nil {
 		return 0, fmt.Errorf("session: delete expired: %w", err)
+	}
+	if err := s.deleteReplays(ctx, limit); err != nil {
+		return 0, err
 	}
 	return res.RowsAffected()
 }
