@@ -24,9 +24,9 @@ type DPoP struct {
 	// Algorithms are those a proof may be signed with; default oauth.DPoPAlgs.
 	Algorithms []jose.Alg
 	// Replays remembers which proofs were used, shared by all processes of the
-	// API; default the memory of this one. Without a shared one a proof that is
-	// stolen on its way can be used once at each of the other processes, within
-	// the 90 seconds of its life.
+	// API: a redisstore.Replays or session.SQLReplays; default the memory of this
+	// one. Without a shared one a proof that is stolen on its way can be used once at
+	// each of the other processes, within the 90 seconds of its life.
 	Replays Replays
 	// NonceKey, if set, has clients put a nonce into their proofs that proves when
 	// they were made (§9): at least 32 random bytes, the same in all processes of

@@ -103,7 +103,8 @@ type Options struct {
 	Userhash bool
 
 	// Counts remembers nonces; default in the memory of this process. Several
-	// servers of one realm need one they share.
+	// servers of one realm need one they share: a redisstore.Counts or
+	// session.SQLCounts.
 	Counts Counts
 	// Limiter counts wrong passwords. Default: five in 15 minutes for each name from
 	// each address, in the memory of this process.

@@ -78,8 +78,9 @@ type Options struct {
 	// route is there whenever the store is a session.Index. Where it cannot be, with
 	// an encrypted cookie, Revocations does the same from the other side.
 	BackchannelLogout bool
-	// Replays has a logout token good once at all processes, not once at each; nil:
-	// at each. While it fails, tokens are taken as without it.
+	// Replays has a logout token good once at all processes, not once at each: a
+	// redisstore.Replays or session.SQLReplays; nil: once at each. While it fails,
+	// tokens are taken as without it.
 	Replays Replays
 	// LooseLogoutTokens accepts logout tokens of providers older than the final
 	// specification: of type JWT or none, and without exp. Nothing then tells them
