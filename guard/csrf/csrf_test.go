@@ -275,7 +275,7 @@ func FuzzThreat_RP09_ForgedTokens(f *testing.F) {
 	var good string
 	p.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { good = csrf.Token(r.Context()) })).
 		ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
-	for _, seed := range []string{"", good, good[1:], good + "A", good[:85] + "B", strings.Repeat("A", 86), strings.Repeat("A", 10_000), good + "=", "\x00"} {
+	for _, seed := range []string{"", good, good[1:], good + "A", good[:85] + "B", strings.Repeat("A", 86), strings.Repeat("A", 10_000), good + "=", good[:8] + "\n" + good[8:], "\x00"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, token string) {

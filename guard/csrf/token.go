@@ -30,8 +30,8 @@ const (
 )
 
 const (
-	// maxToken is more than a token is long.
-	maxToken = 256
+	// tokenLength is how long every token is: a MAC and its mask, in base64url.
+	tokenLength = (2*keyring.MACSize*8 + 5) / 6
 	// maxPeek is how much of a multipart body is looked at.
 	maxPeek = 64 << 10
 )
@@ -199,7 +199,7 @@ func firstPart(r *http.Request, boundary string) string {
 	if err != nil || part.FormName() != FieldName || part.FileName() != "" {
 		return ""
 	}
-	value, err := io.ReadAll(io.LimitReader(part, maxToken+1))
+	value, err := io.ReadAll(io.LimitReader(part, tokenLength+1))
 	if err != nil {
 		return ""
 	}
@@ -216,7 +216,7 @@ func mask(mac []byte) string {
 }
 
 func unmask(token string) ([]byte, bool) {
-	if len(token) > maxToken {
+	if len(token) != tokenLength { // also because encoding/base64 skips line breaks
 		return nil, false
 	}
 	masked, err := base64.RawURLEncoding.Strict().DecodeString(token)
