@@ -177,7 +177,9 @@ func reasons(why *guard.Error) []oauth.Parameter {
 		return nil
 	}
 	parameters := []oauth.Parameter{
-		{Name: "error", Value: string(why.Code)}, {Name: "error_description", Value: why.Description}, {Name: "scope", Value: why.Scope},
+		{Name: "error", Value: string(why.Code)},
+		{Name: "error_description", Value: why.Description},
+		{Name: "scope", Value: why.Scope},
 		{Name: "acr_values", Value: strings.Join(why.ACRValues, " ")},
 	}
 	if why.MaxAge > 0 {

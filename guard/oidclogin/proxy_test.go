@@ -298,8 +298,16 @@ func TestThreat_HT03_ProxyIsNoTunnel(t *testing.T) {
 		method, upgrade string
 		status          int
 	}{
-		{"GET", "h2c", 400}, {"GET", "HTTP/2.0", 400}, {"POST", "h2c", 400}, {"GET", "websocket, h2c", 400}, {"GET", "TLS/1.0", 400},
-		{"CONNECT", "", 405}, {"TRACE", "", 405}, {"GET", "WebSocket", 418}, {"OPTIONS", "", 418}, {"PURGE", "", 418},
+		{"GET", "h2c", 400},
+		{"GET", "HTTP/2.0", 400},
+		{"POST", "h2c", 400},
+		{"GET", "websocket, h2c", 400},
+		{"GET", "TLS/1.0", 400},
+		{"CONNECT", "", 405},
+		{"TRACE", "", 405},
+		{"GET", "WebSocket", 418},
+		{"OPTIONS", "", 418},
+		{"PURGE", "", 418},
 	} {
 		api.last = nil
 		r := a.request(b)
