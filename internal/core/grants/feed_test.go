@@ -236,9 +236,14 @@ func TestThreat_DB14_NoAnswerFromALongTimeAgo(t *testing.T) {
 		}
 		ask(true, "from memory")
 		w.now.Advance(4 * time.Second)
-		ask(false, "from a memory of four seconds ago")
 		w.Beat()
 		ask(true, "after a beat")
+		w.now.Advance(4 * time.Second)
+		ask(false, "from a memory of four seconds ago")
+		if _, err := w.RulesAfter(bg, w.tn, 0, 10); err != nil {
+			t.Fatal(err)
+		}
+		ask(true, "after a reading")
 		if err := w.CatchUp(gone, w.tn.DB); err == nil {
 			t.Fatal("caught up without a database")
 		}
