@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
@@ -23,19 +24,26 @@ func run(t *testing.T, name string, args ...string) string {
 }
 
 // seen is a server behind Digest, and the algorithm its last client used.
-func seen(t *testing.T, o digest.Options) (address string, algorithm *string) {
-	algorithm = new(string)
+func seen(t *testing.T, o digest.Options) (address string, algorithm func() string) {
+	var mu sync.Mutex
+	var last string
 	h := guard.Require(build(t, o))(http.HandlerFunc(whoami))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a := r.Header.Get("Authorization"); a != "" {
 			_, after, _ := strings.Cut(a, "algorithm=")
-			*algorithm, _, _ = strings.Cut(strings.Trim(after, `"`), ",")
-			*algorithm = strings.Trim(*algorithm, `"`)
+			after, _, _ = strings.Cut(strings.Trim(after, `"`), ",")
+			mu.Lock()
+			last = strings.Trim(after, `"`)
+			mu.Unlock()
 		}
 		h.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	return server.URL, algorithm
+	return server.URL, func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return last
+	}
 }
 
 var offers = []struct {
@@ -64,8 +72,8 @@ func TestCurl(t *testing.T) {
 			if got := curl("alice:"+password, address+"/dir/?a=1&b=%20", address+"/other"); got != "alice 200alice 200" {
 				t.Errorf("GET: %s", got)
 			}
-			if *algorithm != tt.curl {
-				t.Errorf("curl chose %q", *algorithm)
+			if algorithm() != tt.curl {
+				t.Errorf("curl chose %q", algorithm())
 			}
 			if got := curl("alice:"+password, "--data", "hello", address); got != "alicehello 200" {
 				t.Errorf("POST: %s", got)
@@ -112,8 +120,8 @@ with requests.Session() as s:
 			if got := run(t, "python3", "-c", script, address, "alice", password); got != "200 alice;200 alice;200 alicehello;" {
 				t.Error(got)
 			}
-			if *algorithm != tt.python {
-				t.Errorf("requests chose %q", *algorithm)
+			if algorithm() != tt.python {
+				t.Errorf("requests chose %q", algorithm())
 			}
 			if got := run(t, "python3", "-c", script, address, "alice", "guess"); got != "401 ;401 ;401 ;" {
 				t.Errorf("a wrong password: %s", got)
