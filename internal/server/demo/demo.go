@@ -93,7 +93,7 @@ const (
 
 func cast() []person {
 	return []person{
-		{User{Reader, "alice-likes-tv-shows", "may read shows"}, "Alice", "Archer", []access.Permission{{Audience: Audience, Value: ReadShows}}, false},
+		{User{Reader, "alice-likes-tv-shows", "may read shows"}, "Alice", "Archer", []access.Permission{{Audience: Audience, Value: ReadShows}, readBilling()}, false},
 		{User{Stranger, "bob-never-saw-a-show", "lacks read:shows and meets the 403"}, "Bob", "Baker", nil, false},
 		{User{Administrator, "keeper-of-the-keys-1", "administrator"}, "Ada", "Keeper", []access.Permission{{Audience: Audience, Value: ReadShows}, {Audience: Audience, Value: WriteShows}}, true},
 	}
@@ -117,7 +117,7 @@ type Extra struct {
 
 // Seed writes what is missing and brings the rest up to date; what a developer has added stays.
 func Seed(ctx context.Context, h *server.House, extras []Extra) (*Content, error) {
-	s := seeder{House: h, content: &Content{APIs: []API{{Audience: Audience, Permissions: []string{ReadShows, WriteShows}}}}}
+	s := seeder{House: h, content: &Content{APIs: []API{{Audience: Audience, Permissions: []string{ReadShows, WriteShows}}, {Audience: Billing, Permissions: []string{ReadBilling}}}}}
 	for _, plan := range []func(context.Context) error{s.planClients(extras), s.planAPI, s.planPeople} {
 		if err := plan(ctx); err != nil {
 			return nil, fmt.Errorf("demo: %w", err)
@@ -148,15 +148,21 @@ type seeder struct {
 func (s *seeder) plan(write func(*db.Tx) error) { s.writes = append(s.writes, write) }
 
 func (s *seeder) planAPI(ctx context.Context) error {
-	_, err := s.Apps.API(ctx, s.Tenant, Audience)
-	if !fault.Is(err, fault.NotFound) {
-		return err
+	shows := apps.NewAPI(Audience, "TV Shows")
+	shows.Permissions = []apps.Permission{{Value: ReadShows, Description: "See the list of TV shows"}, {Value: WriteShows, Description: "Add TV shows"}}
+	shows.DefaultPermissions = []string{ReadShows}
+	shows.IntrospectionClients = []string{s.worker}
+	billing := apps.NewAPI(Billing, "Billing")
+	billing.Permissions = []apps.Permission{{Value: ReadBilling, Description: "See your bill"}}
+	billing.DefaultPermissions = []string{ReadBilling}
+	for _, api := range []*apps.API{shows, billing} {
+		switch _, err := s.Apps.API(ctx, s.Tenant, api.Identifier); {
+		case fault.Is(err, fault.NotFound):
+			s.plan(func(tx *db.Tx) error { return s.Apps.CreateAPI(tx, api) })
+		case err != nil:
+			return err
+		}
 	}
-	api := apps.NewAPI(Audience, "TV Shows")
-	api.Permissions = []apps.Permission{{Value: ReadShows, Description: "See the list of TV shows"}, {Value: WriteShows, Description: "Add TV shows"}}
-	api.DefaultPermissions = []string{ReadShows}
-	api.IntrospectionClients = []string{s.worker}
-	s.plan(func(tx *db.Tx) error { return s.Apps.CreateAPI(tx, api) })
 	return nil
 }
 
@@ -185,6 +191,7 @@ func (s *seeder) planClients(extras []Extra) func(context.Context) error {
 		worker,
 		thirdParty(regularWeb(ThirdParty, quickstart("/callback"), quickstart(""))),
 	}
+	wanted = append(wanted, exampleClients()...)
 	for _, e := range extras {
 		switch e.Type {
 		case apps.SPA:

@@ -1,0 +1,44 @@
+package demo
+
+import (
+	"github.com/gatehouse-dev/gatehouse/internal/core/access"
+	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+)
+
+// Billing is the API of the example that brings its own.
+const (
+	Billing     = "https://api/billing"
+	ReadBilling = "read:billing"
+)
+
+// exampleClients are the applications of the folder examples that have a client of their own, named
+// after the folder, each on a port of its own.
+func exampleClients() []*apps.Client {
+	at := func(origin string, paths ...string) []string {
+		var out []string
+		for _, path := range paths {
+			out = append(out, origin+path)
+		}
+		return out
+	}
+	page := func(name, origin string) *apps.Client {
+		return spa(name, at(origin, "", "/", "/callback"), at(origin, "", "/"), at(origin, ""))
+	}
+	web := func(name, origin string, callback ...string) *apps.Client {
+		return regularWeb(name, at(origin, callback...), at(origin, "", "/"))
+	}
+	billing := func(c *apps.Client) *apps.Client {
+		c.Audience = Billing
+		return c
+	}
+	return []*apps.Client{
+		billing(page("nextjs-bearer", "http://localhost:3010")),
+		billing(page("go-serverless", "http://localhost:3011")),
+		basic(web("express-passport", "http://localhost:3020", "/callback")),
+		basic(web("express-openid-connect", "http://localhost:3021", "/callback")),
+		web("go-oidc-server", "http://localhost:8092", "/auth/callback"),
+	}
+}
+
+// readBilling is what reading one's bill takes.
+func readBilling() access.Permission { return access.Permission{Audience: Billing, Value: ReadBilling} }
