@@ -1,22 +1,35 @@
-// Prints the configuration of an example, from what `gatehouse dev` wrote down when it started:
+// The configuration of an example, from what `gatehouse dev` wrote down when it started. For programs on
+// a server it is a module:
+//   import { devConfig } from '../dev-config.js'
+// For pages in a browser it is a command, which prints no secret:
 //   node dev-config.js "NAME OF THE CLIENT" [PATH OF dev.json]
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const [name, file = process.env.GATEHOUSE_DEV ?? fileURLToPath(new URL('../.gatehouse/dev.json', import.meta.url))] = process.argv.slice(2);
-if (!existsSync(file)) {
-  console.error(`There is no ${file}. Start the house first: go run ./cmd/gatehouse dev`);
-  process.exit(1);
+export function devConfig(name, file = process.env.GATEHOUSE_DEV ?? fileURLToPath(new URL('../.gatehouse/dev.json', import.meta.url))) {
+  if (!existsSync(file)) {
+    throw new Error(`There is no ${file}. Start the house first: go run ./cmd/gatehouse dev`);
+  }
+  const house = JSON.parse(readFileSync(file, 'utf8'));
+  const client = house.clients.find((client) => client.name === name);
+  if (!client) {
+    throw new Error(`${file} has no client ${name}, but: ${house.clients.map((client) => client.name).join(', ')}`);
+  }
+  return {
+    domain: house.issuer.replace(/\/$/, ''), // SDKs want it without the slash at the end
+    clientId: client.client_id,
+    clientSecret: client.client_secret,
+    audience: client.audience,
+    apiUrl: house.apis.find((api) => api.audience === client.audience)?.url,
+  };
 }
-const house = JSON.parse(readFileSync(file, 'utf8'));
-const client = house.clients.find((client) => client.name === name);
-if (!client) {
-  console.error(`${file} has no client ${name}, but: ${house.clients.map((client) => client.name).join(', ')}`);
-  process.exit(1);
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    const { clientSecret, ...shown } = devConfig(...process.argv.slice(2));
+    console.log(JSON.stringify(shown, null, 2));
+  } catch (error) {
+    console.error(error.message);
+    process.exit(1);
+  }
 }
-console.log(JSON.stringify({
-  domain: house.issuer.replace(/\/$/, ''), // SDKs want it without the slash at the end
-  clientId: client.client_id,
-  audience: client.audience,
-  apiUrl: house.apis.find((api) => api.audience === client.audience)?.url,
-}, null, 2));
