@@ -3,6 +3,9 @@
 //   import { devConfig } from '../dev-config.js'
 // For pages in a browser it is a command, which prints no secret:
 //   node dev-config.js "NAME OF THE CLIENT" [PATH OF dev.json]
+// For a server that reads its environment, secrets included, as lines of a .env file:
+//   node dev-config.js --env "NAME OF THE CLIENT" [PATH OF dev.json]
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -24,10 +27,22 @@ export function devConfig(name, file = process.env.GATEHOUSE_DEV ?? fileURLToPat
   };
 }
 
+function shown(...where) {
+  const { clientSecret, ...rest } = devConfig(...where);
+  return JSON.stringify(rest, null, 2);
+}
+
+function env(...where) {
+  const { domain, clientId, clientSecret, audience, apiUrl } = devConfig(...where);
+  // What encrypts the cookies. In production: 32 random bytes, the same on every node.
+  const cookieSecret = createHash('sha256').update(`cookies ${clientSecret}`).digest('hex');
+  return Object.entries({ domain, client_id: clientId, client_secret: clientSecret, audience, api_url: apiUrl, cookie_secret: cookieSecret })
+    .map(([name, value]) => `GATEHOUSE_${name.toUpperCase()}=${value}`).join('\n');
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
-    const { clientSecret, ...shown } = devConfig(...process.argv.slice(2));
-    console.log(JSON.stringify(shown, null, 2));
+    console.log(process.argv[2] === '--env' ? env(...process.argv.slice(3)) : shown(...process.argv.slice(2)));
   } catch (error) {
     console.error(error.message);
     process.exit(1);

@@ -36,6 +36,11 @@ func exampleClients() []*apps.Client {
 		billing(page("go-serverless", "http://localhost:3011")),
 		basic(web("express-passport", "http://localhost:3020", "/callback")),
 		basic(web("express-openid-connect", "http://localhost:3021", "/callback")),
+		web("nextjs-auth0-v4", "http://localhost:3034", "/auth/callback"),
+		web("nextjs-auth0-v3", "http://localhost:3033", "/api/auth/callback"),
+		web("nextjs-auth0-v2", "http://localhost:3032", "/api/auth/callback"),
+		web("next-auth-v4", "http://localhost:3044", "/api/auth/callback/auth0", "/api/auth/callback/gatehouse"),
+		web("next-auth-v5", "http://localhost:3045", "/api/auth/callback/auth0", "/api/auth/callback/gatehouse"),
 		web("go-oidc-server", "http://localhost:8092", "/auth/callback"),
 	}
 }
