@@ -1,8 +1,10 @@
 import { useState } from 'react';
 import { useAuth0 } from '@auth0/auth0-react';
+import { config } from '../../static/config.js';
+import { claimsOf, fetchShows } from '../../static/shows.js';
 
 /** Calls the API with an access token, and shows what the token was. */
-export function Shows({ apiUrl }) {
+export function Shows() {
   const { getAccessTokenSilently } = useAuth0();
   const [token, setToken] = useState(null);
   const [answer, setAnswer] = useState(null);
@@ -21,10 +23,7 @@ export function Shows({ apiUrl }) {
 
   async function load() {
     const token = await getToken();
-    if (!token) return;
-    const response = await fetch(`${apiUrl}/shows`, { headers: { Authorization: `Bearer ${token}` } });
-    const body = await response.json();
-    setAnswer(response.ok ? { shows: body.shows } : { problem: `${response.status}: ${body.detail ?? body.title}` });
+    if (token) setAnswer(await fetchShows(config.apiUrl, token));
   }
 
   return (
@@ -46,6 +45,3 @@ export function Shows({ apiUrl }) {
     </section>
   );
 }
-
-// An access token is the API's to read; this page looks into it to show you what happens.
-const claimsOf = (jwt) => JSON.parse(atob(jwt.split('.')[1].replaceAll('-', '+').replaceAll('_', '/')));

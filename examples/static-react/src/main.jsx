@@ -1,21 +1,26 @@
 import { createRoot } from 'react-dom/client';
 import { Auth0Provider } from '@auth0/auth0-react';
+import { config, scope } from '../../static/config.js';
+import { way } from '../../static/renewal.js';
+import '../../static/style.css';
 import { App } from './App.jsx';
-import { renewal } from './renewal.js';
 import { goTo } from './router.js';
 
-// Where the house is and how it knows this application. It is a file beside index.html, so that one
-// build serves every environment.
-const { domain, clientId, audience, apiUrl } = await (await fetch('/config.json')).json();
+// What each way of renewing is called by the SDK.
+const renewal = {
+  iframe: {},
+  memory: { useRefreshTokens: true },
+  localstorage: { useRefreshTokens: true, cacheLocation: 'localstorage' },
+}[way];
 
 createRoot(document.getElementById('root')).render(
   <Auth0Provider
-    domain={domain}
-    clientId={clientId}
-    authorizationParams={{ redirect_uri: window.location.origin, audience, scope: 'openid profile email read:shows' }}
+    domain={config.domain}
+    clientId={config.clientId}
+    authorizationParams={{ redirect_uri: window.location.origin, audience: config.audience, scope }}
     onRedirectCallback={(appState) => goTo(appState?.returnTo ?? '/')}
-    {...renewal.options}
+    {...renewal}
   >
-    <App apiUrl={apiUrl} />
+    <App />
   </Auth0Provider>,
 );

@@ -169,8 +169,16 @@ func (s *seeder) planAPI(ctx context.Context) error {
 // ports are where the quickstarts of the common SDKs run; nothing of ours listens there.
 var ports = []string{"3000", "5173", "8000"}
 
+// staticPorts are where the static sites of examples/ run, beside those.
+var staticPorts = []string{"5174", "5175", "5176", "5177"}
+
 // quickstart returns the addresses with these paths on each port of localhost.
-func quickstart(paths ...string) []string {
+func quickstart(paths ...string) []string { return localhost(ports, paths...) }
+
+// static returns them for static sites.
+func static(paths ...string) []string { return localhost(slices.Concat(ports, staticPorts), paths...) }
+
+func localhost(ports []string, paths ...string) []string {
 	var out []string
 	for _, port := range ports {
 		for _, path := range paths {
@@ -185,7 +193,7 @@ func (s *seeder) planClients(extras []Extra) func(context.Context) error {
 	worker := machine(Machine, tvShows)
 	worker.Grants[grants.RevocationsAudience(s.Tenant)] = oauth.Scope{grants.ReadRevocations} // the API's guard follows the feed as this client
 	wanted := []*apps.Client{
-		spa(SPA, quickstart("", "/callback"), quickstart(""), quickstart("")),
+		spa(SPA, static("", "/callback"), static(""), static("")),
 		basic(regularWeb(RegularWeb, quickstart("/api/auth/callback", "/auth/callback", "/callback", "/api/auth/callback/auth0", "/api/auth/callback/gatehouse", "/login/oauth2/code/auth0", "/login/oauth2/code/gatehouse", ""), quickstart(""))),
 		native(Native),
 		worker,

@@ -1,0 +1,50 @@
+import { InMemoryWebStorage, UserManager, WebStorageStateStore } from 'oidc-client-ts';
+import { config, scope } from '../../static/config.js';
+import { showPage } from '../../static/page.js';
+import { way } from '../../static/renewal.js';
+
+const here = window.location.origin;
+const callback = `${here}/callback`;
+
+// A refresh token comes for the scope offline_access, and signinSilent uses one that is there;
+// otherwise it asks in a hidden iframe.
+const renewal = {
+  iframe: { scope },
+  memory: { scope: `${scope} offline_access`, userStore: new WebStorageStateStore({ store: new InMemoryWebStorage() }) },
+  localstorage: { scope: `${scope} offline_access`, userStore: new WebStorageStateStore({ store: window.localStorage }) },
+}[way];
+
+const manager = new UserManager({
+  authority: config.domain,
+  client_id: config.clientId,
+  redirect_uri: callback,
+  popup_redirect_uri: callback,
+  silent_redirect_uri: callback,
+  post_logout_redirect_uri: here,
+  extraQueryParams: { audience: config.audience },
+  ...renewal,
+});
+
+if (window.location.pathname === '/callback') {
+  // In a popup or an iframe this hands the answer over, and the window goes away.
+  const user = await manager.signinCallback();
+  if (user) {
+    window.history.replaceState(null, '', user.state?.path ?? '/');
+    await start();
+  }
+} else {
+  await start();
+}
+
+async function start() {
+  // Another tab may have signed in: the house knows.
+  if (!await manager.getUser()) await manager.signinSilent().catch(() => null);
+  await showPage('TV Shows with oidc-client-ts', config.apiUrl, {
+    user: async () => (await manager.getUser())?.profile,
+    signIn: (path) => manager.signinRedirect({ state: { path } }),
+    signInByPopup: () => manager.signinPopup(),
+    signOut: () => manager.signoutRedirect(),
+    token: async ({ fresh }) => (fresh ? await manager.signinSilent() : await manager.getUser()).access_token,
+    revoke: () => manager.revokeTokens(),
+  });
+}

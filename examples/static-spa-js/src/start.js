@@ -1,0 +1,21 @@
+import { config } from '../../static/config.js';
+import { showPage } from '../../static/page.js';
+
+/**
+ * What both versions of the SDK do alike. `fresh` is how getTokenSilently is told not to use its
+ * cache, `leaving` how logout is told where to go.
+ */
+export async function start(client, { fresh, leaving }) {
+  const query = new URLSearchParams(window.location.search);
+  if (query.has('state') && (query.has('code') || query.has('error'))) {
+    const { appState } = await client.handleRedirectCallback();
+    window.history.replaceState(null, '', appState?.path ?? '/');
+  }
+  await showPage('TV Shows in JavaScript', config.apiUrl, {
+    user: () => client.getUser(),
+    signIn: (path) => client.loginWithRedirect({ appState: { path } }),
+    signInByPopup: () => client.loginWithPopup(),
+    signOut: () => client.logout(leaving),
+    token: (options) => client.getTokenSilently(options.fresh ? fresh : {}),
+  });
+}
