@@ -29,7 +29,7 @@ type floor struct {
 var (
 	ground = []string{"internal/base", "protocol"}
 	// Core subjects that every other subject stands on.
-	groundOfCore = []string{"internal/base", "protocol", "internal/core/tenant", "internal/core/audit", "internal/core/mail"}
+	groundOfCore = []string{"internal/base", "protocol", "internal/core/tenant", "internal/core/audit", "internal/core/outbox", "internal/core/mail"}
 )
 
 func with(list []string, more ...string) []string { return append(slices.Clone(list), more...) }
@@ -47,7 +47,9 @@ var floors = []floor{
 	{"internal/core/schema", nil, "data, without code"},
 	{"internal/core/tenant", ground, "every subject imports it, so it can import none"},
 	{"internal/core/audit", with(ground, "internal/core/tenant"), "written to in every subject's transactions"},
-	{"internal/core/mail", with(ground, "internal/core/tenant"), "written to in every subject's transactions"},
+	{"internal/core/outbox", ground, "how things are sent does not depend on what they are"},
+	{"internal/core/mail", with(ground, "internal/core/tenant", "internal/core/outbox"), "written to in every subject's transactions"},
+	{"internal/core/backchannel", with(groundOfCore, "internal/core/apps", "internal/core/keys"), "an application is told of a sign-out by what is known of it and a key to sign with; signing in and grants hand it their transactions"},
 	{"internal/core/people", groundOfCore, "who people are does not depend on how they sign in"},
 	{"internal/core/signin", with(groundOfCore, "internal/core/people"), "one way: signing in knows people"},
 	{"internal/core/browser", with(groundOfCore, "internal/core/signin"), "what a browser is handed includes the session's cookie"},

@@ -3,39 +3,27 @@ package mail
 import (
 	"context"
 	"errors"
-	"fmt"
-	"sync"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/core/outbox"
 )
 
 const (
-	batch   = 32               // letters claimed in one pass
 	workers = 4                // connections to the mail server at a time
 	lease   = 2 * time.Minute  // how long a claimed letter belongs to the node that claimed it
 	timeout = 45 * time.Second // for one letter: well within the lease, so that two nodes never send it
-	poll    = time.Minute      // how often Run looks without being woken: for what another node left
 )
 
-// retryAfter holds the pause after each failed attempt. A letter that failed once more than there
-// are pauses is given up.
+// retryAfter holds the pause after each failed attempt.
 func retryAfter(attempts int64) (time.Duration, bool) {
-	pauses := [...]time.Duration{10 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour}
-	if attempts < 1 || attempts > int64(len(pauses)) {
-		return 0, false
-	}
-	return pauses[attempts-1], true
+	return outbox.RetryAfter(attempts, 10*time.Second, time.Minute, 5*time.Minute, 30*time.Minute, 2*time.Hour, 6*time.Hour)
 }
 
-// claimed is a row this node may send. Its claim is the due time the claim wrote: whoever wrote another one
-// since owns the row instead.
-type claimed struct {
-	tenantID, id string
-	to, subject  string
-	sealed       []byte
-	attempts     int64
-	due          int64
+// outgoing is what there is to send of a letter.
+type outgoing struct {
+	to, subject string
+	sealed      []byte
 }
 
 const (
@@ -48,148 +36,68 @@ const (
 	systemPostpone   = `UPDATE mails SET due_at = $4 WHERE tenant_id = $1 AND id = $2 AND due_at = $3`
 )
 
-// Run delivers until ctx ends. It works when a letter is written on this node, and looks once a
-// minute for what is due again or was left by another node.
+func (o *Outbox) newQueue() *outbox.Queue[outgoing] {
+	return outbox.New(outbox.Options[outgoing]{
+		Name: "mail", DB: o.DB, Clock: o.Clock, Logger: o.Logger, Workers: workers, Lease: lease,
+		Select: systemSelectDue, Scan: scanDue, Claim: systemClaim, Send: o.send,
+	})
+}
+
+func scanDue(rows *db.Rows) (l outbox.Claimed[outgoing], err error) {
+	err = rows.Scan(&l.TenantID, &l.ID, &l.Content.to, &l.Content.subject, &l.Content.sealed, &l.Attempts, &l.Due)
+	return l, err
+}
+
+// Run delivers until ctx ends: see [outbox.Queue.Run].
 func (o *Outbox) Run(ctx context.Context) error {
 	if o.Sender == nil {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
-	for {
-		for {
-			n, err := o.Deliver(ctx)
-			if err != nil && ctx.Err() == nil {
-				o.Logger.ErrorContext(ctx, "mail is not delivered", "error", err)
-			}
-			if n < batch || err != nil {
-				break
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-o.wake:
-		case <-tick.C:
-		}
-	}
+	return o.queue.Run(ctx)
 }
 
-// Deliver makes one pass: it claims a batch of letters that are due, sends them, and reports how
-// many it claimed. A letter that fails is due again after a growing pause and given up after seven
-// attempts. Two nodes never claim the same letter; one whose node dies while sending it is sent
-// again when its lease is over.
+// Deliver sends the letters that are due and reports how many they were. A letter that fails is due
+// again after a growing pause and given up after seven attempts.
 func (o *Outbox) Deliver(ctx context.Context) (n int, err error) {
 	if o.Sender == nil {
 		return 0, nil
 	}
-	letters, err := o.claim(ctx)
-	if err != nil {
-		return 0, err
-	}
-	work := make(chan claimed)
-	errs := make([]error, workers)
-	var wg sync.WaitGroup
-	for i := range errs {
-		wg.Go(func() {
-			for l := range work {
-				errs[i] = errors.Join(errs[i], o.deliver(ctx, l))
-			}
-		})
-	}
-	for _, l := range letters {
-		work <- l
-	}
-	close(work)
-	wg.Wait()
-	return len(letters), errors.Join(errs...)
+	return o.queue.Deliver(ctx)
 }
 
-func (o *Outbox) claim(ctx context.Context) ([]claimed, error) {
-	now := o.Clock.Now()
-	due, err := o.due(ctx, now)
-	if err != nil || len(due) == 0 {
-		return nil, err
-	}
-	until := db.Micros(now.Add(lease))
-	var mine []claimed
-	err = o.DB.System().Write(ctx, func(tx *db.Tx) error {
-		mine = mine[:0]
-		for _, l := range due {
-			won, err := tx.Exec(systemClaim, l.tenantID, l.id, l.due, until)
-			if err != nil {
-				return err
-			}
-			if won == 1 {
-				l.due, l.attempts = until, l.attempts+1
-				mine = append(mine, l)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("mail: claim: %w", err)
-	}
-	return mine, nil
-}
-
-func (o *Outbox) due(ctx context.Context, now time.Time) ([]claimed, error) {
-	rows, err := o.DB.System().Query(ctx, systemSelectDue, db.Micros(now), batch)
-	if err != nil {
-		return nil, fmt.Errorf("mail: read what is due: %w", err)
-	}
-	defer rows.Close()
-	var out []claimed
-	for rows.Next() {
-		var l claimed
-		if err := rows.Scan(&l.tenantID, &l.id, &l.to, &l.subject, &l.sealed, &l.attempts, &l.due); err != nil {
-			return nil, fmt.Errorf("mail: read what is due: %w", err)
-		}
-		out = append(out, l)
-	}
-	return out, rows.Err()
-}
-
-// deliver sends one claimed letter and writes down what came of it.
-func (o *Outbox) deliver(ctx context.Context, l claimed) error {
-	b, err := o.open(l.tenantID, l.id, l.sealed)
+// send sends one claimed letter and writes down what came of it.
+func (o *Outbox) send(ctx context.Context, l outbox.Claimed[outgoing]) error {
+	b, err := o.open(l.TenantID, l.ID, l.Content.sealed)
 	if err == nil {
 		sending, cancel := context.WithTimeout(ctx, timeout)
-		err = o.Sender.Send(sending, Message{To: l.to, Subject: l.subject, Text: b.Text, HTML: b.HTML})
+		err = o.Sender.Send(sending, Message{To: l.Content.to, Subject: l.Content.subject, Text: b.Text, HTML: b.HTML})
 		cancel()
 	}
 	now := o.Clock.Now()
 	kept := []byte{}
 	if o.KeepBodies {
-		kept = l.sealed
+		kept = l.Content.sealed
 	}
-	pause, again := retryAfter(l.attempts)
+	pause, again := retryAfter(l.Attempts)
 	switch {
 	case err == nil:
-		return o.settle(ctx, systemMarkSent, l, db.Micros(now), kept)
+		return o.settle(ctx, systemMarkSent, l.Row, db.Micros(now), kept)
 	case !again || permanent(err):
-		o.Logger.ErrorContext(ctx, "mail given up", "tenant", l.tenantID, "mail", l.id, "attempts", l.attempts, "error", err)
-		return o.settle(ctx, systemMarkFailed, l, db.Micros(now), kept)
+		o.Logger.ErrorContext(ctx, "mail given up", "tenant", l.TenantID, "mail", l.ID, "attempts", l.Attempts, "error", err)
+		return o.settle(ctx, systemMarkFailed, l.Row, db.Micros(now), kept)
 	default:
-		o.Logger.WarnContext(ctx, "mail not sent yet", "tenant", l.tenantID, "mail", l.id, "attempts", l.attempts, "again_in", pause, "error", err)
-		return o.settle(ctx, systemPostpone, l, db.Micros(now.Add(pause)))
+		o.Logger.WarnContext(ctx, "mail not sent yet", "tenant", l.TenantID, "mail", l.ID, "attempts", l.Attempts, "again_in", pause, "error", err)
+		o.queue.WakeIn(pause)
+		return o.settle(ctx, systemPostpone, l.Row, db.Micros(now.Add(pause)))
 	}
 }
 
-// settle writes an outcome, if the claim still holds. It outlives a shutdown that cancelled ctx: a
-// letter that was sent must not be sent again.
-func (o *Outbox) settle(ctx context.Context, text string, l claimed, args ...any) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	err := o.DB.System().Write(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(text, append([]any{l.tenantID, l.id, l.due}, args...)...)
+func (o *Outbox) settle(ctx context.Context, text string, l outbox.Row, args ...any) error {
+	return o.queue.Settle(ctx, l, func(tx *db.Tx) error {
+		_, err := tx.Exec(text, append([]any{l.TenantID, l.ID, l.Due}, args...)...)
 		return err
 	})
-	if err != nil {
-		return fmt.Errorf("mail: write the outcome of %s: %w", l.id, err)
-	}
-	return nil
 }
 
 func permanent(err error) bool {

@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/id"
 	"github.com/gatehouse-dev/gatehouse/internal/base/seal"
+	"github.com/gatehouse-dev/gatehouse/internal/core/outbox"
 )
 
 // Message is one letter to one mailbox. The subject is stored in clear: it never holds a secret.
@@ -48,7 +49,7 @@ type Options struct {
 // Outbox takes letters and delivers them. It is safe for concurrent use.
 type Outbox struct {
 	Options
-	wake chan struct{} // holds at most one "there is something new"
+	queue *outbox.Queue[outgoing]
 }
 
 // New returns an outbox. Nothing is delivered before [Outbox.Run] or [Outbox.Deliver] is called.
@@ -56,7 +57,9 @@ func New(o Options) *Outbox {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Outbox{Options: o, wake: make(chan struct{}, 1)}
+	out := &Outbox{Options: o}
+	out.queue = out.newQueue()
+	return out
 }
 
 // body is what is sealed.
@@ -94,12 +97,7 @@ func (o *Outbox) enqueue(tx *db.Tx, m Message, failedAt int64) error {
 }
 
 // Wake tells a running worker that there is something to deliver. It never blocks.
-func (o *Outbox) Wake() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
-}
+func (o *Outbox) Wake() { o.queue.Wake() }
 
 // purpose names the keys under which bodies are sealed.
 const purpose = "mail"
