@@ -1,6 +1,10 @@
 package e2e
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/gatehouse-dev/gatehouse/e2e/drive"
+)
 
 // Titles that the TV Shows API knows.
 const (
@@ -12,42 +16,42 @@ const (
 type demo struct {
 	name string
 	// renew asks for new tokens without a question, and sees that they came.
-	renew func(b *tab)
+	renew func(b *drive.Tab)
 	// before is what stands on the page before, when all is done.
 	before string
 	// notRenewed asks for new tokens after the sign-in has ended elsewhere.
-	notRenewed func(b *tab)
+	notRenewed func(b *drive.Tab)
 }
 
 func demos() []demo {
 	atTheHouse := demo{
-		renew: func(b *tab) {
-			b.press("Renew at the house")
-			b.see("Sign out", "How your sign-in was renewed")
+		renew: func(b *drive.Tab) {
+			b.Press("Renew at the house")
+			b.See("Sign out", "How your sign-in was renewed")
 		},
-		notRenewed: func(b *tab) {
-			b.press("Renew at the house")
-			b.see("The house does not know this browser any more")
+		notRenewed: func(b *drive.Tab) {
+			b.Press("Renew at the house")
+			b.See("The house does not know this browser any more")
 		},
 	}
 	inThePage := demo{
-		renew: func(b *tab) {
-			b.reload() // the tokens are gone with the page; the hidden frame brings new ones
-			b.see("Sign out", "posted a code to")
-			b.press("Renew by hidden frame")
-			b.see("posted a code to")
-			b.press("Renew by refresh token")
-			b.see("The house answered with a new access token and a new refresh token")
+		renew: func(b *drive.Tab) {
+			b.Reload() // the tokens are gone with the page; the hidden frame brings new ones
+			b.See("Sign out", "posted a code to")
+			b.Press("Renew by hidden frame")
+			b.See("posted a code to")
+			b.Press("Renew by refresh token")
+			b.See("The house answered with a new access token and a new refresh token")
 		},
-		notRenewed: func(b *tab) {
-			b.press("Renew by refresh token")
-			b.see("invalid_grant", empty)
-			b.reload()
-			b.see("login_required", empty)
+		notRenewed: func(b *drive.Tab) {
+			b.Press("Renew by refresh token")
+			b.See("invalid_grant", empty)
+			b.Reload()
+			b.See("login_required", empty)
 		},
 	}
 	inThePage.name, inThePage.before = "Static site", "Check your mail"
-	atTheHouse.before = newcomer.Email
+	atTheHouse.before = drive.Newcomer.Email
 	rendered, server := atTheHouse, atTheHouse
 	rendered.name, server.name = "Server-rendered", "Custom server"
 	return []demo{inThePage, rendered, server}
@@ -58,44 +62,44 @@ func TestDemos(t *testing.T) {
 	for _, form := range demos() {
 		t.Run(form.name, func(t *testing.T) {
 			t.Parallel()
-			h := openHouse(t)
-			home := h.demo(form.name)
+			h := drive.OpenHouse(t)
+			home := h.Demo(form.name)
 
-			me := newProfile(t)
-			b := me.tab()
-			b.open(home)
-			b.see(empty)
-			b.press("Sign up")
-			me.signUp(b, h, newcomer)
-			b.at(home)
-			b.see(newcomer.Email, "Sign out")
-			b.press("Load the shows")
-			b.see(aShow)
-			b.accessible("demo " + form.name)
+			me := drive.NewProfile(t)
+			b := me.Tab()
+			b.Open(home)
+			b.See(empty)
+			b.Press("Sign up")
+			me.SignUp(b, h, drive.Newcomer)
+			b.At(home)
+			b.See(drive.Newcomer.Email, "Sign out")
+			b.Press("Load the shows")
+			b.See(aShow)
+			b.Accessible("demo " + form.name)
 			form.renew(b)
-			b.press("Load the shows")
-			b.see(aShow)
+			b.Press("Load the shows")
+			b.See(aShow)
 
-			second := me.tab()
-			second.open(home)
-			second.see(newcomer.Email, "Sign out")
+			second := me.Tab()
+			second.Open(home)
+			second.See(drive.Newcomer.Email, "Sign out")
 
-			b.back()
-			b.see(form.before)
-			b.open(home)
-			b.see(newcomer.Email, "Sign out")
+			b.Back()
+			b.See(form.before)
+			b.Open(home)
+			b.See(drive.Newcomer.Email, "Sign out")
 
-			b.press("Sign out")
-			b.at(home)
-			b.see(empty)
-			b.reload()
-			b.see(empty)
-			second.reload()
-			second.see(empty)
-			b.press("Sign in")
-			b.see("E-mail address", "Password")
-			b.back()
-			b.see(empty)
+			b.Press("Sign out")
+			b.At(home)
+			b.See(empty)
+			b.Reload()
+			b.See(empty)
+			second.Reload()
+			second.See(empty)
+			b.Press("Sign in")
+			b.See("E-mail address", "Password")
+			b.Back()
+			b.See(empty)
 		})
 	}
 }
@@ -103,45 +107,45 @@ func TestDemos(t *testing.T) {
 // Somebody who lacks a permission is told so by the API, in each form.
 func TestDemosMeetTheForbidden(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t)
-	me := newProfile(t)
+	h := drive.OpenHouse(t)
+	me := drive.NewProfile(t)
 	for i, form := range demos() {
-		b := me.tab()
-		b.open(h.demo(form.name))
+		b := me.Tab()
+		b.Open(h.Demo(form.name))
 		if i == 0 {
-			b.see(empty)
+			b.See(empty)
 		}
-		b.press("Sign in")
+		b.Press("Sign in")
 		if i == 0 {
-			me.signIn(b, h.user(bob)) // the other forms find Bob signed in at the house
+			me.SignIn(b, h.User(drive.Bob)) // the other forms find drive.Bob signed in at the house
 		}
-		b.see("Bob Baker", "Sign out")
-		b.press("Load the shows")
-		b.see("403: you may not do this", "read:shows")
-		b.lacks(aShow)
-		b.keep("demo-forbidden-" + form.name)
+		b.See("Bob Baker", "Sign out")
+		b.Press("Load the shows")
+		b.See("403: you may not do this", "read:shows")
+		b.Lacks(aShow)
+		b.Keep("demo-forbidden-" + form.name)
 	}
 }
 
 // Who signs out in one form can no longer renew in the others: the session at the house is over.
 func TestDemosSignOutEndsRenewalEverywhere(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t)
-	me := newProfile(t)
-	tabs := map[string]*tab{}
+	h := drive.OpenHouse(t)
+	me := drive.NewProfile(t)
+	tabs := map[string]*drive.Tab{}
 	for i, form := range demos() {
-		b := me.tab()
+		b := me.Tab()
 		tabs[form.name] = b
-		b.open(h.demo(form.name))
-		b.press("Sign in")
+		b.Open(h.Demo(form.name))
+		b.Press("Sign in")
 		if i == 0 {
-			me.signIn(b, h.user(alice))
+			me.SignIn(b, h.User(drive.Alice))
 		}
-		b.see("Alice Archer", "Sign out")
+		b.See("Alice Archer", "Sign out")
 	}
 	leaving := tabs["Server-rendered"]
-	leaving.press("Sign out")
-	leaving.see(empty)
+	leaving.Press("Sign out")
+	leaving.See(empty)
 	for _, form := range demos() {
 		if form.name != "Server-rendered" {
 			form.notRenewed(tabs[form.name])

@@ -4,6 +4,9 @@
 // Chromium what a person does. All tests share one Chromium; each person is a browser context of its
 // own, with cookies of its own.
 //
+// Package drive, beside it, holds the hands and eyes; each group of examples has a package of tests of
+// its own.
+//
 //   - demos_test.go walks through the three demo applications;
 //   - static_react_test.go drives the example with the public React SDK;
 //   - go_server_test.go drives the example with users of its own;

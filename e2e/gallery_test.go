@@ -8,6 +8,8 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/web/page"
 	"github.com/gatehouse-dev/gatehouse/internal/web/page/gallery"
+
+	"github.com/gatehouse-dev/gatehouse/e2e/drive"
 )
 
 // serveGallery serves one sample of every state of every hosted page at /sample/NAME, with the headers
@@ -15,7 +17,7 @@ import (
 // each sample.
 func serveGallery(t *testing.T, change func(sample any)) (origin string, names []string) {
 	t.Helper()
-	render := must[*page.Renderer](t)(page.New(gallery.Options()))
+	render := drive.Must[*page.Renderer](t)(page.New(gallery.Options()))
 	mux := http.NewServeMux()
 	mux.Handle(page.AssetPrefix, render.Assets())
 	for _, sample := range gallery.Samples() {

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"html/template"
 	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,12 +23,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gatehouse-dev/gatehouse/e2e/drive"
 )
 
 // production is a running `gatehouse serve` over https, with a certificate of its own that the
 // browser of these tests takes from anybody.
 type production struct {
-	house
+	drive.House
 	binary, config string
 	process        *os.Process
 	ended          chan error
@@ -40,7 +41,7 @@ type production struct {
 func serveHTTPS(t *testing.T, settings string) *production {
 	t.Helper()
 	dir := t.TempDir()
-	address := freeAddress(t)
+	address := drive.FreeAddress(t)
 	writeCertificate(t, dir)
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
@@ -55,8 +56,8 @@ log: {level: warn}
 %[5]s
 `, strings.Replace(address, "127.0.0.1", "localhost", 1), address, dir, base64.StdEncoding.EncodeToString(key), settings)
 	p := &production{
-		house:  house{t: t, Issuer: "https://" + strings.Replace(address, "127.0.0.1", "localhost", 1) + "/"},
-		binary: must[string](t)(shared.gatehouse()), config: filepath.Join(dir, "gatehouse.yaml"), ended: make(chan error, 1), said: &bytes.Buffer{},
+		House:  drive.House{T: t, Issuer: "https://" + strings.Replace(address, "127.0.0.1", "localhost", 1) + "/"},
+		binary: drive.Gatehouse(t), config: filepath.Join(dir, "gatehouse.yaml"), ended: make(chan error, 1), said: &bytes.Buffer{},
 	}
 	if err := os.WriteFile(p.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -74,7 +75,7 @@ log: {level: warn}
 		}
 	})
 	trusting := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-	err := waitFor(t.Context(), func() error {
+	err := drive.WaitFor(t.Context(), func() error {
 		select {
 		case err := <-p.ended:
 			p.ended <- err
@@ -93,31 +94,16 @@ log: {level: warn}
 	return p
 }
 
-// freeAddress returns a loopback address below the ports that systems give to outgoing connections.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		n := must[*big.Int](t)(rand.Int(rand.Reader, big.NewInt(10_000)))
-		address := fmt.Sprintf("127.0.0.1:%d", 20_000+n.Int64())
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
-			return address
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
 func writeCertificate(t *testing.T, dir string) {
 	t.Helper()
-	key := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	key := drive.Must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	of := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	for name, block := range map[string]*pem.Block{
-		"cert.pem": {Type: "CERTIFICATE", Bytes: must[[]byte](t)(x509.CreateCertificate(rand.Reader, of, of, key.Public(), key))},
-		"key.pem":  {Type: "PRIVATE KEY", Bytes: must[[]byte](t)(x509.MarshalPKCS8PrivateKey(key))},
+		"cert.pem": {Type: "CERTIFICATE", Bytes: drive.Must[[]byte](t)(x509.CreateCertificate(rand.Reader, of, of, key.Public(), key))},
+		"key.pem":  {Type: "PRIVATE KEY", Bytes: drive.Must[[]byte](t)(x509.MarshalPKCS8PrivateKey(key))},
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
@@ -127,11 +113,11 @@ func writeCertificate(t *testing.T, dir string) {
 
 // command runs a verb of the command beside the server and returns what it printed.
 func (p *production) command(args ...string) []byte {
-	p.t.Helper()
+	p.T.Helper()
 	cmd := exec.Command(p.binary, append(args, "--config", p.config)...)
 	out, err := cmd.Output()
 	if err != nil {
-		p.t.Fatalf("gatehouse %s: %v", strings.Join(args, " "), err)
+		p.T.Fatalf("gatehouse %s: %v", strings.Join(args, " "), err)
 	}
 	return out
 }
@@ -147,8 +133,8 @@ func TestSilentRenewalAcrossSites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := serveHTTPS(t, c.settings)
-			var shop client
-			var request string
+			var shop drive.Client
+			var hidden string
 			app := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "text/html; charset=utf-8")
 				if r.URL.Path != "/renew" {
@@ -158,36 +144,36 @@ func TestSilentRenewalAcrossSites(t *testing.T) {
 				fmt.Fprintf(w, `<!doctype html><title>Shop</title><p id="got">waiting</p><script>
 addEventListener("message", e => { if (e.origin === %q) got.textContent = "renewed: " + (e.data.response.error || (e.data.response.code ? "a code" : "nothing")) })
 const frame = document.createElement("iframe"); frame.style.display = "none"; frame.src = %q; document.body.append(frame)
-</script>`, h.origin(), request)
+</script>`, h.Origin(), hidden)
 			}))
 			t.Cleanup(app.Close)
 			if err := json.Unmarshal(h.command("client", "create", "Shop", "--type", "spa", "--callback", app.URL+"/", "--web-origin", app.URL, "--json"), &shop); err != nil {
 				t.Fatal(err)
 			}
-			h.command("user", "create", newcomer.Email, "--verified", "--json")
-			link := strings.TrimSpace(string(h.command("user", "password-link", newcomer.Email)))
+			h.command("user", "create", drive.Newcomer.Email, "--verified", "--json")
+			link := strings.TrimSpace(string(h.command("user", "password-link", drive.Newcomer.Email)))
 			link = link[strings.Index(link, "https://"):]
 			link, _, _ = strings.Cut(link, "\n")
 
-			me := newProfile(t)
-			b := me.tab()
-			b.open(link)
-			b.fill("New password", newcomer.Password)
-			b.press("Save password")
-			b.see("Your password is changed")
-			me.signIn(b, newcomer)
-			b.see("You are signed in", newcomer.Email)
-			b.open(h.request(shop, app.URL+"/"))
-			b.see("the shop got a code")
-			request = h.request(shop, app.URL+"/", "prompt", "none", "response_mode", "web_message")
-			b.open(app.URL + "/renew")
-			b.see("renewed: " + c.want)
+			me := drive.NewProfile(t)
+			b := me.Tab()
+			b.Open(link)
+			b.Fill("New password", drive.Newcomer.Password)
+			b.Press("Save password")
+			b.See("Your password is changed")
+			me.SignIn(b, drive.Newcomer)
+			b.See("You are signed in", drive.Newcomer.Email)
+			b.Open(request(&h.House, shop, app.URL+"/"))
+			b.See("the shop got a code")
+			hidden = request(&h.House, shop, app.URL+"/", "prompt", "none", "response_mode", "web_message")
+			b.Open(app.URL + "/renew")
+			b.See("renewed: " + c.want)
 
-			b.open(h.Issuer + "oidc/logout")
-			b.press("Sign out")
-			b.see("You are signed out")
-			b.open(app.URL + "/renew")
-			b.see("renewed: login_required")
+			b.Open(h.Issuer + "oidc/logout")
+			b.Press("Sign out")
+			b.See("You are signed out")
+			b.Open(app.URL + "/renew")
+			b.See("renewed: login_required")
 		})
 	}
 }

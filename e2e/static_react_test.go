@@ -5,23 +5,41 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gatehouse-dev/gatehouse/e2e/drive"
 )
+
+// buildReact bundles the example and returns the folder of what is to be served.
+func buildReact(t *testing.T) string {
+	t.Helper()
+	example, out := filepath.Join(drive.Root(), "examples", "static-react"), t.TempDir()
+	if err := os.CopyFS(out, os.DirFS(filepath.Join(example, "public"))); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("npm", "run", "--silent", "bundle", "--", "--minify", "--outdir="+out)
+	cmd.Dir = example
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building static-react: %v (is everything installed? run: scripts/prerequisites)\n%s", err, said)
+	}
+	return out
+}
 
 // serveReact serves the bundled example for one house, as any web server for static files does: a
 // path that is no file is the application's own.
-func serveReact(t *testing.T, h *house) string {
+func serveReact(t *testing.T, h *drive.House) string {
 	t.Helper()
-	dir := must[string](t)(shared.react())
-	spa := h.client(spaClient)
-	return serveAtHome(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	dir := buildReact(t)
+	spa := h.Client(drive.SPAClient)
+	return drive.ServeAtHome(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/config.json" {
 			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(map[string]string{"domain": h.origin(), "clientId": spa.ClientID, "audience": spa.Audience, "apiUrl": h.api()})
+			_ = json.NewEncoder(w).Encode(map[string]string{"domain": h.Origin(), "clientId": spa.ClientID, "audience": spa.Audience, "apiUrl": h.API()})
 			return
 		}
 		name := filepath.Join(dir, filepath.FromSlash(path.Clean("/"+r.URL.Path)))
@@ -58,57 +76,57 @@ type renewal struct {
 // The unmodified @auth0/auth0-react signs a person in, renews, calls the API and signs out.
 func TestStaticReact(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t)
+	h := drive.OpenHouse(t)
 	home := serveReact(t, h) + "/"
 	for _, way := range renewals() {
 		t.Run(way.choice, func(t *testing.T) {
-			me := newProfile(t)
-			b := me.tab()
-			b.open(home)
-			b.see("You are signed out")
+			me := drive.NewProfile(t)
+			b := me.Tab()
+			b.Open(home)
+			b.See("You are signed out")
 			if way.choice != "hidden iframe" {
-				b.choose("New access tokens come by", way.choice)
-				b.wait("the choice is kept", func() bool { return b.query("renewal") != "" })
+				b.Choose("New access tokens come by", way.choice)
+				b.Wait("the choice is kept", func() bool { return b.Query("renewal") != "" })
 			}
-			b.press("Sign in")
-			me.signIn(b, h.user(alice))
-			b.at(home)
-			b.see("Hello, Alice Archer")
+			b.Press("Sign in")
+			me.SignIn(b, h.User(drive.Alice))
+			b.At(home)
+			b.See("Hello, Alice Archer")
 
-			b.press("Load the shows")
-			b.see(aShow, "read:shows")
-			b.accessible("static-react")
-			tokenID := func() string { return script[string](b, `document.getElementById("token-id")?.innerText ?? ""`) }
-			first, asked := tokenID(), len(b.requested())
-			b.press("Load the shows")
-			b.see(aShow)
+			b.Press("Load the shows")
+			b.See(aShow, "read:shows")
+			b.Accessible("static-react")
+			tokenID := func() string { return drive.Script[string](b, `document.getElementById("token-id")?.innerText ?? ""`) }
+			first, asked := tokenID(), len(b.Requested())
+			b.Press("Load the shows")
+			b.See(aShow)
 			if again := tokenID(); again != first {
 				t.Errorf("the SDK did not use the token it had: %s, then %s", first, again)
 			}
-			b.press("Renew the token")
-			b.wait("there is another token", func() bool { id := tokenID(); return id != "" && id != first })
-			if paths := pathsOf(b.requested()[asked:], h); way.asks != "" && !slices.Contains(paths, way.asks) || slices.Contains(paths, "/authorize") != (way.asks == "/authorize") {
+			b.Press("Renew the token")
+			b.Wait("there is another token", func() bool { id := tokenID(); return id != "" && id != first })
+			if paths := pathsOf(b.Requested()[asked:], h); way.asks != "" && !slices.Contains(paths, way.asks) || slices.Contains(paths, "/authorize") != (way.asks == "/authorize") {
 				t.Errorf("renewal by %s asked the house for %q", way.choice, paths)
 			}
-			b.press("Load the shows")
-			b.see(aShow)
+			b.Press("Load the shows")
+			b.See(aShow)
 
-			b.press("Profile")
-			b.see("Your profile", h.user(alice).Email)
-			b.reload()
+			b.Press("Profile")
+			b.See("Your profile", h.User(drive.Alice).Email)
+			b.Reload()
 			if !way.kept {
-				b.at(home) // the protected page went by the house, which knew Alice, and back
+				b.At(home) // the protected page went by the house, which knew drive.Alice, and back
 			}
-			b.see("Your profile", h.user(alice).Email)
+			b.See("Your profile", h.User(drive.Alice).Email)
 
-			b.press("Sign out")
-			b.at(home)
-			b.see("You are signed out")
-			b.reload()
-			b.see("You are signed out")
-			b.press("Profile")
-			b.at(h.Issuer) // who is signed out is sent to sign in, and asked
-			b.see("E-mail address", "Password")
+			b.Press("Sign out")
+			b.At(home)
+			b.See("You are signed out")
+			b.Reload()
+			b.See("You are signed out")
+			b.Press("Profile")
+			b.At(h.Issuer) // who is signed out is sent to sign in, and asked
+			b.See("E-mail address", "Password")
 		})
 	}
 }
@@ -116,40 +134,40 @@ func TestStaticReact(t *testing.T) {
 // What was kept when the session ended elsewhere is worth nothing.
 func TestStaticReactFindsItselfSignedOut(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t)
+	h := drive.OpenHouse(t)
 	home := serveReact(t, h) + "/"
 	for _, way := range renewals() {
 		t.Run(way.choice, func(t *testing.T) {
-			me := newProfile(t)
-			b := me.tab()
-			b.open(home)
+			me := drive.NewProfile(t)
+			b := me.Tab()
+			b.Open(home)
 			if way.choice != "hidden iframe" {
-				b.choose("New access tokens come by", way.choice)
-				b.wait("the choice is kept", func() bool { return b.query("renewal") != "" })
+				b.Choose("New access tokens come by", way.choice)
+				b.Wait("the choice is kept", func() bool { return b.Query("renewal") != "" })
 			}
-			b.press("Sign in")
-			me.signIn(b, h.user(alice))
-			b.see("Hello, Alice Archer")
+			b.Press("Sign in")
+			me.SignIn(b, h.User(drive.Alice))
+			b.See("Hello, Alice Archer")
 
-			other := me.tab()
-			other.open(h.demo("Server-rendered"))
-			other.press("Sign in")
-			other.see("Alice Archer")
-			other.press("Sign out")
-			other.see(empty)
+			other := me.Tab()
+			other.Open(h.Demo("Server-rendered"))
+			other.Press("Sign in")
+			other.See("Alice Archer")
+			other.Press("Sign out")
+			other.See(empty)
 
-			b.press("Renew the token")
-			b.wait("the SDK is refused", func() bool {
-				text := b.text()
+			b.Press("Renew the token")
+			b.Wait("the SDK is refused", func() bool {
+				text := b.Text()
 				return strings.Contains(text, "invalid_grant") || strings.Contains(text, "login_required") || strings.Contains(text, "You are signed out")
 			})
-			b.lacks("Good until")
+			b.Lacks("Good until")
 		})
 	}
 }
 
 // pathsOf returns the paths of what was asked of the house.
-func pathsOf(addresses []string, h *house) []string {
+func pathsOf(addresses []string, h *drive.House) []string {
 	var out []string
 	for _, address := range addresses {
 		if u, err := url.Parse(address); err == nil && strings.HasPrefix(address, h.Issuer) {

@@ -6,7 +6,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,24 +15,26 @@ import (
 	"github.com/chromedp/cdproto/preload"
 	cdptarget "github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
+
+	"github.com/gatehouse-dev/gatehouse/e2e/drive"
 )
 
 // Forms on other origins change nothing: nobody is signed in, signed out, signed up or made to allow.
 func TestThreat_BR04_FormsOfOtherOrigins(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t)
-	app := h.application()
-	planner := h.client(nobodyKnows)
+	h := drive.OpenHouse(t)
+	app := application(h)
+	planner := h.Client(drive.NobodyKnows)
 
 	// The attacker fills the forms with seals of a browser of their own.
-	attacker := newProfile(t)
-	theirs := attacker.tab()
-	theirs.open(h.request(planner, app+"/callback"))
+	attacker := drive.NewProfile(t)
+	theirs := attacker.Tab()
+	theirs.Open(request(h, planner, app+"/callback"))
 	signIn := sealOf(theirs)
-	attacker.signIn(theirs, h.user(bob))
-	theirs.see("Allow Popcorn Planner?")
+	attacker.SignIn(theirs, h.User(drive.Bob))
+	theirs.See("Allow Popcorn Planner?")
 	consent := sealOf(theirs)
-	theirs.open(h.Issuer + "oidc/logout")
+	theirs.Open(h.Issuer + "oidc/logout")
 	signOut := sealOf(theirs)
 
 	form := func(id, path string, fields ...string) string {
@@ -44,9 +45,9 @@ func TestThreat_BR04_FormsOfOtherOrigins(t *testing.T) {
 		}
 		return html.String() + "<button>" + id + "</button></form>"
 	}
-	mallory := h.user(bob)
+	mallory := h.User(drive.Bob)
 	forms := form("sign in", "u/sign-in", "flow", signIn, "email", mallory.Email, "password", mallory.Password, "action", "sign_in") +
-		form("sign up", "u/sign-up", "flow", signIn, "email", newcomer.Email, "password", newcomer.Password, "action", "sign_up") +
+		form("sign up", "u/sign-up", "flow", signIn, "email", drive.Newcomer.Email, "password", drive.Newcomer.Password, "action", "sign_up") +
 		form("allow", "u/consent", "flow", consent, "action", "allow") +
 		form("sign out", "u/sign-out", "flow", signOut, "action", "sign_out") +
 		form("sign out by itself", "u/sign-in", "action", "sign_out") +
@@ -54,42 +55,42 @@ func TestThreat_BR04_FormsOfOtherOrigins(t *testing.T) {
 	sameSite, crossSite := hostile(t, forms)
 
 	for _, from := range []string{sameSite, crossSite} {
-		for _, who := range []string{"", alice} {
-			victim := newProfile(t)
+		for _, who := range []string{"", drive.Alice} {
+			victim := drive.NewProfile(t)
 			email := ""
 			if who != "" {
-				victim.enter(h, h.user(who))
-				email = h.user(who).Email
+				enter(victim, h, h.User(who))
+				email = h.User(who).Email
 			}
-			b := victim.tab()
+			b := victim.Tab()
 			for _, id := range []string{"sign in", "sign up", "allow", "sign out", "sign out by itself", "as text"} {
-				b.open(from)
-				b.press(id)
-				b.at(h.Issuer)
-				b.see("This request can’t be served", "sent from another site")
+				b.Open(from)
+				b.Press(id)
+				b.At(h.Issuer)
+				b.See("This request can’t be served", "sent from another site")
 			}
-			if now := victim.signedInAs(h); now != email {
+			if now := signedInAs(victim, h); now != email {
 				t.Errorf("from %s: it was %q who was signed in, now it is %q", from, email, now)
 			}
 		}
 	}
-	inbox := attacker.tab()
-	inbox.open(h.Inbox)
-	inbox.see("No mail yet")
+	inbox := attacker.Tab()
+	inbox.Open(h.Inbox)
+	inbox.See("No mail yet")
 }
 
 // framed opens a page with one frame and reports whether the frame shows what it was pointed at.
-func (b *tab) framed(holder, target string) bool {
-	b.t.Helper()
-	b.open(holder)
+func framed(b *drive.Tab, holder, target string) bool {
+	b.T.Helper()
+	b.Open(holder)
 	// The event comes for a page that was refused, as well.
-	script[chromedp.Void](b, `new Promise((done) => {
+	drive.Script[chromedp.Void](b, `new Promise((done) => {
 		const frame = document.createElement("iframe");
 		frame.onload = () => done();
-		frame.src = `+quoted(target)+`;
+		frame.src = `+drive.Quoted(target)+`;
 		document.body.append(frame);
 	})`)
-	tree := must[page.GetFrameTreeResult](b.t)(chromedp.Call(b.ctx, page.GetFrameTree, cdp.Empty{}))
+	tree := drive.Must[page.GetFrameTreeResult](b.T)(chromedp.Call(b.Ctx, page.GetFrameTree, cdp.Empty{}))
 	for _, child := range tree.FrameTree.ChildFrames {
 		if child.Frame.UnreachableURL == "" && strings.HasPrefix(child.Frame.URL, "http") {
 			return true
@@ -97,9 +98,9 @@ func (b *tab) framed(holder, target string) bool {
 	}
 	// A frame of another site lives in another process, and is a target of its own. What it is told to
 	// show is its address; what it shows says its document.
-	for _, other := range must[[]*cdptarget.Info](b.t)(chromedp.Targets(b.ctx)) {
-		if other.Type == "iframe" && other.BrowserContextID == chromedp.FromContext(b.ctx).BrowserContextID {
-			ctx, leave := chromedp.NewContext(b.ctx, chromedp.WithTargetID(other.TargetID), chromedp.WithDetachOnCancel())
+	for _, other := range drive.Must[[]*cdptarget.Info](b.T)(chromedp.Targets(b.Ctx)) {
+		if other.Type == "iframe" && other.BrowserContextID == chromedp.FromContext(b.Ctx).BrowserContextID {
+			ctx, leave := chromedp.NewContext(b.Ctx, chromedp.WithTargetID(other.TargetID), chromedp.WithDetachOnCancel())
 			at, err := chromedp.Run(ctx, chromedp.Evaluate[string]("location.protocol"))
 			leave()
 			if err == nil && strings.HasPrefix(at, "http") {
@@ -113,29 +114,29 @@ func (b *tab) framed(holder, target string) bool {
 // No page with something to press can be put into a frame.
 func TestThreat_BR05_NoPageCanBeFramed(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t)
-	app := h.application()
-	spa, planner := h.client(spaClient), h.client(nobodyKnows)
-	me := newProfile(t)
-	me.enter(h, h.user(alice))
-	b := me.tab()
+	h := drive.OpenHouse(t)
+	app := application(h)
+	spa, planner := h.Client(drive.SPAClient), h.Client(drive.NobodyKnows)
+	me := drive.NewProfile(t)
+	enter(me, h, h.User(drive.Alice))
+	b := me.Tab()
 	sameSite, crossSite := hostile(t, "")
 
-	silent := h.request(spa, app, "prompt", "none", "response_mode", "web_message")
+	silent := request(h, spa, app, "prompt", "none", "response_mode", "web_message")
 	for _, holder := range []string{sameSite, crossSite, app} {
 		for _, target := range []string{
 			h.Issuer, h.Inbox, h.Issuer + "u/sign-in", h.Issuer + "u/sign-up", h.Issuer + "u/forgot", h.Issuer + "oidc/logout", h.Issuer + "nowhere",
-			h.request(planner, app+"/callback"), h.request(spa, app, "prompt", "login"), h.request(spa, "https://elsewhere.example/"),
+			request(h, planner, app+"/callback"), request(h, spa, app, "prompt", "login"), request(h, spa, "https://elsewhere.example/"),
 		} {
-			if b.framed(holder, target) {
+			if framed(b, holder, target) {
 				t.Errorf("%s put %s into a frame", holder, target)
 			}
 		}
-		if holder != app && b.framed(holder, silent) {
+		if holder != app && framed(b, holder, silent) {
 			t.Errorf("%s put the answer for %s into a frame", holder, app)
 		}
 	}
-	for _, framed := range []bool{b.framed(app, silent), b.framed(sameSite, app), b.framed(crossSite, app)} {
+	for _, framed := range []bool{framed(b, app, silent), framed(b, sameSite, app), framed(b, crossSite, app)} {
 		if !framed {
 			t.Error("what may be framed is not seen to be, so this test sees nothing")
 		}
@@ -146,11 +147,11 @@ func TestThreat_BR05_NoPageCanBeFramed(t *testing.T) {
 // not prerender; a prerendering begins with the same request, though.)
 func TestThreat_BR15_FetchingAheadDoesNothing(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t)
-	spa := h.client(spaClient)
+	h := drive.OpenHouse(t)
+	spa := h.Client(drive.SPAClient)
 	var html string
 	var mu sync.Mutex
-	app := h.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	app := h.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		w.Header().Set("Content-Type", "text/html")
@@ -160,13 +161,13 @@ func TestThreat_BR15_FetchingAheadDoesNothing(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(html))
 	}))
-	me := newProfile(t)
-	me.enter(h, h.user(alice))
-	user := must[object](t)(h.manage(http.MethodPost, "users", object{"connection": "Username-Password-Authentication", "email": newcomer.Email, "email_verified": true}))
-	link := must[string](t)(h.passwordLink(user["user_id"].(string)))
+	me := drive.NewProfile(t)
+	enter(me, h, h.User(drive.Alice))
+	user := drive.Must[drive.Object](t)(h.Manage(http.MethodPost, "users", drive.Object{"connection": "Username-Password-Authentication", "email": drive.Newcomer.Email, "email_verified": true}))
+	link := drive.Must[string](t)(h.PasswordLink(user["user_id"].(string)))
 	logout := h.Issuer + "v2/logout?" + url.Values{"client_id": {spa.ClientID}, "returnTo": {app + "/left"}}.Encode()
-	ahead := []string{logout, link, h.request(spa, app, "prompt", "none"), h.request(spa, app)}
-	rules := must[[]byte](t)(json.Marshal(object{"prefetch": []object{{"source": "list", "urls": ahead}}}))
+	ahead := []string{logout, link, request(h, spa, app, "prompt", "none"), request(h, spa, app)}
+	rules := drive.Must[[]byte](t)(json.Marshal(drive.Object{"prefetch": []drive.Object{{"source": "list", "urls": ahead}}}))
 	mu.Lock()
 	html = "<!doctype html><title>App</title>"
 	for _, address := range ahead {
@@ -175,38 +176,32 @@ func TestThreat_BR15_FetchingAheadDoesNothing(t *testing.T) {
 	html += fmt.Sprintf(`<script type="speculationrules">%s</script><a href="%s">leave</a>`, rules, template.HTMLEscapeString(logout))
 	mu.Unlock()
 
-	b := me.tab()
-	if err := send(b, preload.Enable, cdp.Empty{}); err != nil {
+	b := me.Tab()
+	if err := drive.Send(b, preload.Enable, cdp.Empty{}); err != nil {
 		t.Fatal(err)
 	}
 	fetched := func() {
 		t.Helper()
-		b.wait("Chromium has fetched all ahead", func() bool {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			return !slices.ContainsFunc(ahead, func(address string) bool {
-				return b.ahead[address] != preload.IngStatusReady && b.ahead[address] != preload.IngStatusFailure
-			})
-		})
+		b.Wait("Chromium has fetched all ahead", func() bool { return b.FetchedAhead(ahead) })
 	}
-	b.open(app)
+	b.Open(app)
 	fetched()
-	if who := me.signedInAs(h); who != h.user(alice).Email {
+	if who := signedInAs(me, h); who != h.User(drive.Alice).Email {
 		t.Errorf("fetching ahead signed Alice out: now it is %q", who)
 	}
-	b.open(link)
-	b.fill("New password", newcomer.Password)
-	b.press("Save password")
-	b.see("Your password is changed")
+	b.Open(link)
+	b.Fill("New password", drive.Newcomer.Password)
+	b.Press("Save password")
+	b.See("Your password is changed")
 
 	// Somebody who then goes there gets the real thing, and not the nothing that was fetched ahead.
-	me.enter(h, h.user(alice))
-	b.ahead = nil
-	b.open(app)
+	enter(me, h, h.User(drive.Alice))
+	b.ForgetFetchedAhead()
+	b.Open(app)
 	fetched()
-	b.press("leave")
-	b.see("the application was left")
-	if who := me.signedInAs(h); who != "" {
+	b.Press("leave")
+	b.See("the application was left")
+	if who := signedInAs(me, h); who != "" {
 		t.Errorf("%s is still signed in", who)
 	}
 }
@@ -215,7 +210,7 @@ func TestThreat_BR15_FetchingAheadDoesNothing(t *testing.T) {
 // that opened it hears anything.
 func TestThreat_BR16_MessagesReachTheApplicationAlone(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t)
+	h := drive.OpenHouse(t)
 	const listening = `<script>
 		const heard = [];
 		addEventListener("message", (e) => heard.push(e.data));
@@ -228,45 +223,45 @@ func TestThreat_BR16_MessagesReachTheApplicationAlone(t *testing.T) {
 			});
 		}
 	</script>`
-	app := h.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	app := h.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte("<!doctype html><title>App</title><body>" + listening))
 	}))
-	spa := h.client(spaClient)
-	me := newProfile(t)
-	me.enter(h, h.user(alice))
-	b := me.tab()
+	spa := h.Client(drive.SPAClient)
+	me := drive.NewProfile(t)
+	enter(me, h, h.User(drive.Alice))
+	b := me.Tab()
 	ask := func(more ...string) string {
-		return h.request(spa, app, append([]string{"response_mode", "web_message"}, more...)...)
+		return request(h, spa, app, append([]string{"response_mode", "web_message"}, more...)...)
 	}
 	sameSite, crossSite := hostile(t, listening)
 	for _, thief := range []string{sameSite, crossSite} {
-		b.open(thief)
+		b.Open(thief)
 		for _, address := range []string{ask("prompt", "none"), ask(), ask("prompt", "none", "redirect_uri", thief), ask("prompt", "none", "scope", "")} {
-			if n := script[int](b, "frame("+quoted(address)+")"); n != 0 {
-				t.Errorf("a frame of %s told it: %s", thief, script[string](b, "JSON.stringify(heard)"))
+			if n := drive.Script[int](b, "frame("+drive.Quoted(address)+")"); n != 0 {
+				t.Errorf("a frame of %s told it: %s", thief, drive.Script[string](b, "JSON.stringify(heard)"))
 			}
 		}
-		popup := b.popup(ask("prompt", "none"))
-		popup.see("You can close this window")
-		if n := script[int](b, "new Promise((done) => setTimeout(() => done(heard.length), 0))"); n != 0 {
-			t.Errorf("a popup of %s told it: %s", thief, script[string](b, "JSON.stringify(heard)"))
+		popup := b.Popup(ask("prompt", "none"))
+		popup.See("You can close this window")
+		if n := drive.Script[int](b, "new Promise((done) => setTimeout(() => done(heard.length), 0))"); n != 0 {
+			t.Errorf("a popup of %s told it: %s", thief, drive.Script[string](b, "JSON.stringify(heard)"))
 		}
 	}
 
-	b.open(app)
-	script[int](b, "frame("+quoted(ask("prompt", "none"))+")")
-	b.wait("the application hears its frame", func() bool { return script[bool](b, "!!heard[0]?.response?.code") })
-	b.popup(ask("prompt", "none")).see("You can close this window")
-	b.wait("the application hears its popup", func() bool { return script[bool](b, "!!heard[1]?.response?.code") })
+	b.Open(app)
+	drive.Script[int](b, "frame("+drive.Quoted(ask("prompt", "none"))+")")
+	b.Wait("the application hears its frame", func() bool { return drive.Script[bool](b, "!!heard[0]?.response?.code") })
+	b.Popup(ask("prompt", "none")).See("You can close this window")
+	b.Wait("the application hears its popup", func() bool { return drive.Script[bool](b, "!!heard[1]?.response?.code") })
 }
 
 // What other pages load ends no session: only somebody who goes there signs out.
 func TestThreat_LO03_PicturesAndFormsDoNotSignOut(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t)
-	app := h.application()
-	spa := h.client(spaClient)
+	h := drive.OpenHouse(t)
+	app := application(h)
+	spa := h.Client(drive.SPAClient)
 	trusted := h.Issuer + "v2/logout?" + url.Values{"client_id": {spa.ClientID}, "returnTo": {app}}.Encode()
 	bare, rp := h.Issuer+"v2/logout", h.Issuer+"oidc/logout"
 	var html strings.Builder
@@ -276,27 +271,27 @@ func TestThreat_LO03_PicturesAndFormsDoNotSignOut(t *testing.T) {
 	}
 	fmt.Fprintf(&html, `<a href="%s">leave</a><form method="post" action="%s"><button>post</button></form>`, bare, rp)
 	sameSite, crossSite := hostile(t, html.String())
-	me := newProfile(t)
-	me.enter(h, h.user(alice))
-	b := me.tab()
+	me := drive.NewProfile(t)
+	enter(me, h, h.User(drive.Alice))
+	b := me.Tab()
 	for _, from := range []string{sameSite, crossSite} {
-		b.open(from) // and all that it loads
-		if who := me.signedInAs(h); who != h.user(alice).Email {
+		b.Open(from) // and all that it loads
+		if who := signedInAs(me, h); who != h.User(drive.Alice).Email {
 			t.Fatalf("a page at %s signed Alice out", from)
 		}
-		b.press("leave")
-		b.at(h.Issuer)
-		b.see("Sign out?")
-		b.open(from)
-		b.press("post")
-		b.at(h.Issuer)
-		if who := me.signedInAs(h); who != h.user(alice).Email {
+		b.Press("leave")
+		b.At(h.Issuer)
+		b.See("Sign out?")
+		b.Open(from)
+		b.Press("post")
+		b.At(h.Issuer)
+		if who := signedInAs(me, h); who != h.User(drive.Alice).Email {
 			t.Fatalf("a form at %s signed Alice out without a question", from)
 		}
 	}
-	b.open(trusted)
-	b.at(app)
-	if who := me.signedInAs(h); who != "" {
+	b.Open(trusted)
+	b.At(app)
+	if who := signedInAs(me, h); who != "" {
 		t.Errorf("%s is still signed in, so this test sees nothing", who)
 	}
 }

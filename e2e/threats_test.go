@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/gatehouse-dev/gatehouse/e2e/drive"
 )
 
 // hostile serves somebody else's page. It has two addresses: one of the house's own site (another port
@@ -23,102 +25,102 @@ func hostile(t *testing.T, html string) (sameSite, crossSite string) {
 }
 
 // signedInAs reports at the house who is signed in, "" for nobody.
-func (p *profile) signedInAs(h *house) string {
-	p.t.Helper()
-	b := p.tab()
-	b.open(h.Issuer + "u/sign-in")
-	return script[string](b, `document.querySelector(".signedin .lead bdi, .signedin .lead strong")?.innerText ?? ""`)
+func signedInAs(p *drive.Profile, h *drive.House) string {
+	p.T.Helper()
+	b := p.Tab()
+	b.Open(h.Issuer + "u/sign-in")
+	return drive.Script[string](b, `document.querySelector(".signedin .lead bdi, .signedin .lead strong")?.innerText ?? ""`)
 }
 
 // enter signs a person in at the house itself.
-func (p *profile) enter(h *house, who person) {
-	p.t.Helper()
-	b := p.tab()
-	b.open(h.Issuer + "u/sign-in")
-	p.signIn(b, who)
-	b.see("You are signed in", who.Email)
-	if got := p.signedInAs(h); got != who.Email {
-		p.t.Fatalf("signed in as %q", got)
+func enter(p *drive.Profile, h *drive.House, who drive.Person) {
+	p.T.Helper()
+	b := p.Tab()
+	b.Open(h.Issuer + "u/sign-in")
+	p.SignIn(b, who)
+	b.See("You are signed in", who.Email)
+	if got := signedInAs(p, h); got != who.Email {
+		p.T.Fatalf("signed in as %q", got)
 	}
 }
 
 // sealOf takes the sealed flow out of a page.
-func sealOf(b *tab) string {
-	b.t.Helper()
-	return script[string](b, `document.querySelector("input[name=flow]").value`)
+func sealOf(b *drive.Tab) string {
+	b.T.Helper()
+	return drive.Script[string](b, `document.querySelector("input[name=flow]").value`)
 }
 
 // A page that one browser was given is worth nothing in another: neither to sign somebody in, nor to
 // have them allow something, nor to use a code.
 func TestThreat_AZ16_APageOfAnotherBrowser(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t)
-	app := h.application()
-	planner := h.client(nobodyKnows)
-	attacker, victim := newProfile(t), newProfile(t)
-	theirs := attacker.tab()
+	h := drive.OpenHouse(t)
+	app := application(h)
+	planner := h.Client(drive.NobodyKnows)
+	attacker, victim := drive.NewProfile(t), drive.NewProfile(t)
+	theirs := attacker.Tab()
 
-	fixed := func(b *tab, seal string) {
+	fixed := func(b *drive.Tab, seal string) {
 		t.Helper()
-		script[chromedp.Void](b, `document.querySelector("input[name=flow]").value = `+quoted(seal)+"; undefined")
+		drive.Script[chromedp.Void](b, `document.querySelector("input[name=flow]").value = `+drive.Quoted(seal)+"; undefined")
 	}
-	refused := func(b *tab) {
+	refused := func(b *drive.Tab) {
 		t.Helper()
-		b.see("This request can’t be served", "another browser")
-		if strings.HasPrefix(b.address(), app) {
+		b.See("This request can’t be served", "another browser")
+		if strings.HasPrefix(b.Address(), app) {
 			t.Error("the flow went on")
 		}
 	}
 
-	theirs.open(h.request(planner, app+"/callback"))
-	b := victim.tab()
-	b.open(h.request(planner, app+"/callback"))
+	theirs.Open(request(h, planner, app+"/callback"))
+	b := victim.Tab()
+	b.Open(request(h, planner, app+"/callback"))
 	fixed(b, sealOf(theirs))
-	victim.signIn(b, h.user(alice))
+	victim.SignIn(b, h.User(drive.Alice))
 	refused(b)
-	if who := victim.signedInAs(h); who != "" {
+	if who := signedInAs(victim, h); who != "" {
 		t.Errorf("the victim is signed in as %s", who)
 	}
 
-	theirs.open(h.request(planner, app+"/callback", "screen_hint", "signup"))
-	theirs.fill("E-mail address", newcomer.Email)
-	theirs.fill("New password", newcomer.Password)
-	theirs.press("Create account")
-	theirs.see("Check your mail")
-	b.open(h.request(planner, app+"/callback", "screen_hint", "signup"))
-	b.fill("E-mail address", "somebody.else@example.com")
-	b.fill("New password", newcomer.Password)
-	b.press("Create account")
-	b.see("Check your mail")
+	theirs.Open(request(h, planner, app+"/callback", "screen_hint", "signup"))
+	theirs.Fill("E-mail address", drive.Newcomer.Email)
+	theirs.Fill("New password", drive.Newcomer.Password)
+	theirs.Press("Create account")
+	theirs.See("Check your mail")
+	b.Open(request(h, planner, app+"/callback", "screen_hint", "signup"))
+	b.Fill("E-mail address", "somebody.else@example.com")
+	b.Fill("New password", drive.Newcomer.Password)
+	b.Press("Create account")
+	b.See("Check your mail")
 	fixed(b, sealOf(theirs))
-	b.fill("Six-digit code", victim.mailedCode(h, newcomer))
-	b.press("Continue")
+	b.Fill("Six-digit code", victim.MailedCode(h, drive.Newcomer))
+	b.Press("Continue")
 	refused(b)
-	if who := victim.signedInAs(h); who != "" {
+	if who := signedInAs(victim, h); who != "" {
 		t.Errorf("the victim is signed in as %s", who)
 	}
 
-	theirs.open(h.request(planner, app+"/callback"))
-	attacker.signIn(theirs, h.user(bob))
-	theirs.see("Allow Popcorn Planner?")
-	victim.enter(h, h.user(alice))
-	b.open(h.request(planner, app+"/callback"))
-	b.see("Allow Popcorn Planner?")
+	theirs.Open(request(h, planner, app+"/callback"))
+	attacker.SignIn(theirs, h.User(drive.Bob))
+	theirs.See("Allow Popcorn Planner?")
+	enter(victim, h, h.User(drive.Alice))
+	b.Open(request(h, planner, app+"/callback"))
+	b.See("Allow Popcorn Planner?")
 	fixed(b, sealOf(theirs))
-	b.press("Allow")
+	b.Press("Allow")
 	refused(b)
-	b.open(h.request(planner, app+"/callback"))
-	b.see("Allow Popcorn Planner?") // nothing was allowed by that
+	b.Open(request(h, planner, app+"/callback"))
+	b.See("Allow Popcorn Planner?") // nothing was allowed by that
 }
 
 // Where people have been, and the code above all, is told to nobody: no page of the house asks another
 // origin for anything, and the application learns no address of the house.
 func TestThreat_AZ20_NothingLeaksByReferrer(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t)
+	h := drive.OpenHouse(t)
 	var mu sync.Mutex
 	var referrers []string
-	app := h.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	app := h.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		if r.Referer() != "" && r.URL.Path != "/favicon.ico" {
@@ -127,46 +129,46 @@ func TestThreat_AZ20_NothingLeaksByReferrer(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte("<!doctype html><title>App</title>the application was reached"))
 	}))
-	planner := h.client(nobodyKnows)
-	me := newProfile(t)
-	b := me.tab()
+	planner := h.Client(drive.NobodyKnows)
+	me := drive.NewProfile(t)
+	b := me.Tab()
 	strangers := func(page string) {
 		t.Helper()
-		for _, address := range b.requested() {
+		for _, address := range b.Requested() {
 			if !strings.HasPrefix(address, h.Issuer) && !strings.HasPrefix(address, app) && !strings.HasPrefix(address, "data:") {
 				t.Errorf("%s asked for %s", page, address)
 			}
 		}
 	}
 
-	b.open(h.Issuer)
+	b.Open(h.Issuer)
 	strangers("the start page")
-	b.open(h.request(planner, app+"/callback"))
-	b.press("Create an account")
-	b.see("Create your account")
-	b.press("Sign in")
-	b.press("Forgot your password?")
-	b.see("Reset your password")
-	b.press("Back to sign-in")
-	me.signIn(b, h.user(alice))
-	b.see("Allow Popcorn Planner?")
-	b.press("Allow")
-	b.see("the application was reached")
-	if b.query("code") == "" {
-		t.Errorf("no code at %s", b.address())
+	b.Open(request(h, planner, app+"/callback"))
+	b.Press("Create an account")
+	b.See("Create your account")
+	b.Press("Sign in")
+	b.Press("Forgot your password?")
+	b.See("Reset your password")
+	b.Press("Back to sign-in")
+	me.SignIn(b, h.User(drive.Alice))
+	b.See("Allow Popcorn Planner?")
+	b.Press("Allow")
+	b.See("the application was reached")
+	if b.Query("code") == "" {
+		t.Errorf("no code at %s", b.Address())
 	}
-	if from := script[string](b, "document.referrer"); from != "" {
+	if from := drive.Script[string](b, "document.referrer"); from != "" {
 		t.Errorf("the application is told that the person came from %s", from)
 	}
 	strangers("a page on the way")
-	b.open(h.request(h.client(webClient), app+"/callback", "response_mode", "form_post"))
-	b.see("the application was reached")
-	b.open(h.request(planner, app+"/elsewhere"))
-	b.see("can’t be served")
-	b.open(h.Inbox)
-	b.open(h.Issuer + "oidc/logout")
-	b.press("Sign out")
-	b.see("You are signed out")
+	b.Open(request(h, h.Client(drive.WebClient), app+"/callback", "response_mode", "form_post"))
+	b.See("the application was reached")
+	b.Open(request(h, planner, app+"/elsewhere"))
+	b.See("can’t be served")
+	b.Open(h.Inbox)
+	b.Open(h.Issuer + "oidc/logout")
+	b.Press("Sign out")
+	b.See("You are signed out")
 	strangers("the rest")
 
 	mu.Lock()

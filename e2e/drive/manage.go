@@ -1,4 +1,4 @@
-package e2e
+package drive
 
 import (
 	"bytes"
@@ -9,15 +9,15 @@ import (
 	"net/url"
 )
 
-// object is JSON's.
-type object map[string]any
+// Object is JSON's.
+type Object map[string]any
 
-// manage calls the house's management API, as a program of the operator would. Any answer but a 2xx
+// Manage calls the house's management API, as a program of the operator would. Any answer but a 2xx
 // is an error.
-func (h *house) manage(method, path string, body object) (object, error) {
+func (h *House) Manage(method, path string, body Object) (Object, error) {
 	if h.managing == "" {
-		c := h.client(managerOfAll)
-		answer, err := h.send(http.MethodPost, "oauth/token", object{
+		c := h.Client(ManagerOfAll)
+		answer, err := h.send(http.MethodPost, "oauth/token", Object{
 			"grant_type": "client_credentials", "client_id": c.ClientID, "client_secret": c.ClientSecret, "audience": c.Audience,
 		})
 		if err != nil {
@@ -28,12 +28,12 @@ func (h *house) manage(method, path string, body object) (object, error) {
 	return h.send(method, "api/v2/"+path, body)
 }
 
-func (h *house) send(method, path string, body object) (object, error) {
+func (h *House) send(method, path string, body Object) (Object, error) {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(h.t.Context(), method, h.Issuer+path, bytes.NewReader(raw))
+	r, err := http.NewRequestWithContext(h.T.Context(), method, h.Issuer+path, bytes.NewReader(raw))
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (h *house) send(method, path string, body object) (object, error) {
 	if h.managing != "" {
 		r.Header.Set("Authorization", "Bearer "+h.managing)
 	}
-	response, err := (&http.Client{Timeout: patience}).Do(r)
+	response, err := (&http.Client{Timeout: Patience}).Do(r)
 	if err != nil {
 		return nil, err
 	}
@@ -53,13 +53,13 @@ func (h *house) send(method, path string, body object) (object, error) {
 	if response.StatusCode/100 != 2 {
 		return nil, fmt.Errorf("%s %s: %s: %s", method, path, response.Status, said)
 	}
-	answer := object{}
+	answer := Object{}
 	return answer, json.Unmarshal(said, &answer)
 }
 
-// passwordLink gives a person who was created a password, by the link that an administrator hands out.
-func (h *house) passwordLink(userID string) (string, error) {
-	answer, err := h.manage(http.MethodPost, "tickets/password-change", object{"user_id": userID})
+// PasswordLink gives a person who was created a password, by the link that an administrator hands out.
+func (h *House) PasswordLink(userID string) (string, error) {
+	answer, err := h.Manage(http.MethodPost, "tickets/password-change", Object{"user_id": userID})
 	if err != nil {
 		return "", err
 	}

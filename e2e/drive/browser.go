@@ -1,4 +1,4 @@
-package e2e
+package drive
 
 import (
 	"context"
@@ -66,18 +66,18 @@ func allowCookiesAcrossSites(home string) error {
 	return os.WriteFile(filepath.Join(dir, "Preferences"), []byte(`{"profile":{"block_third_party_cookies":false,"cookie_controls_mode":0}}`), 0o600)
 }
 
-// profile is one person's browser: its cookies and storage are its own.
-type profile struct {
-	t   *testing.T
-	ctx context.Context
+// Profile is one person's browser: its cookies and storage are its own.
+type Profile struct {
+	T   *testing.T
+	Ctx context.Context // chromedp's
 }
 
-func newProfile(t *testing.T) *profile {
+func NewProfile(t *testing.T) *Profile {
 	t.Helper()
-	ctx, leave := chromedp.NewContext(must[context.Context](t)(shared.chromium()), chromedp.WithNewBrowserContext())
+	ctx, leave := chromedp.NewContext(Must[context.Context](t)(shared.chromium()), chromedp.WithNewBrowserContext())
 	t.Cleanup(leave)
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return &profile{t, ctx}
+	return &Profile{t, ctx}
 }

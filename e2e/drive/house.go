@@ -1,4 +1,4 @@
-package e2e
+package drive
 
 import (
 	"bytes"
@@ -18,26 +18,26 @@ import (
 	"time"
 )
 
-// house is a running `gatehouse dev`, as its dev.json describes it.
-type house struct {
+// House is a running `gatehouse dev`, as its dev.json describes it.
+type House struct {
 	Issuer string
 	Inbox  string
 	Demos  []struct{ Name, URL string }
-	Users  []person
+	Users  []Person
 	APIs   []struct {
 		Audience    string
 		Permissions []string
 		URL         string
 	}
-	Clients []client
+	Clients []Client
 
-	t        *testing.T
+	T        *testing.T
 	managing string // the token of manage
 }
 
-type person struct{ Email, Password string }
+type Person struct{ Email, Password string }
 
-type client struct {
+type Client struct {
 	Name         string
 	Type         string
 	ThirdParty   bool     `json:"third_party"`
@@ -47,10 +47,10 @@ type client struct {
 	Audience     string
 }
 
-// openHouse starts a house in an empty folder. It is closed when the test ends.
-func openHouse(t *testing.T) *house {
+// OpenHouse starts a house in an empty folder. It is closed when the test ends.
+func OpenHouse(t *testing.T) *House {
 	t.Helper()
-	binary, data := must[string](t)(shared.gatehouse()), t.TempDir()
+	binary, data := Gatehouse(t), t.TempDir()
 	said := &bytes.Buffer{}
 	cmd := exec.Command(binary, "dev", "--addr", "localhost:0", "--data", data)
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = said, said, 10*time.Second
@@ -66,7 +66,7 @@ func openHouse(t *testing.T) *house {
 			if err != nil {
 				t.Errorf("gatehouse dev ended with %v", err)
 			}
-		case <-time.After(patience):
+		case <-time.After(Patience):
 			_ = cmd.Process.Kill()
 			<-ended
 			t.Error("gatehouse dev did not end when it was asked to")
@@ -75,8 +75,8 @@ func openHouse(t *testing.T) *house {
 			t.Logf("gatehouse dev said:\n%s", said)
 		}
 	})
-	h := &house{t: t}
-	err := waitFor(t.Context(), func() error {
+	h := &House{T: t}
+	err := WaitFor(t.Context(), func() error {
 		select {
 		case err := <-ended:
 			ended <- err
@@ -95,88 +95,88 @@ func openHouse(t *testing.T) *house {
 	return h
 }
 
-// origin is the house's address without the slash.
-func (h *house) origin() string { return strings.TrimSuffix(h.Issuer, "/") }
+// Origin is the house's address without the slash.
+func (h *House) Origin() string { return strings.TrimSuffix(h.Issuer, "/") }
 
-// demo returns the address of a demo.
-func (h *house) demo(name string) string {
-	h.t.Helper()
+// Demo returns the address of a Demo.
+func (h *House) Demo(name string) string {
+	h.T.Helper()
 	for _, d := range h.Demos {
 		if d.Name == name {
 			return d.URL
 		}
 	}
-	h.t.Fatalf("no demo %q, but %v", name, h.Demos)
+	h.T.Fatalf("no demo %q, but %v", name, h.Demos)
 	return ""
 }
 
-// api returns the address of the TV Shows API.
-func (h *house) api() string {
-	h.t.Helper()
+// API returns the address of the TV Shows API.
+func (h *House) API() string {
+	h.T.Helper()
 	for _, a := range h.APIs {
 		if a.URL != "" {
 			return strings.TrimSuffix(a.URL, "/")
 		}
 	}
-	h.t.Fatalf("no API says where it is: %v", h.APIs)
+	h.T.Fatalf("no API says where it is: %v", h.APIs)
 	return ""
 }
 
-// user returns a demo account.
-func (h *house) user(name string) person {
-	h.t.Helper()
-	i := slices.IndexFunc(h.Users, func(p person) bool { return strings.HasPrefix(p.Email, name+"@") })
+// User returns a demo account.
+func (h *House) User(name string) Person {
+	h.T.Helper()
+	i := slices.IndexFunc(h.Users, func(p Person) bool { return strings.HasPrefix(p.Email, name+"@") })
 	if i < 0 {
-		h.t.Fatalf("no user %s in %v", name, h.Users)
+		h.T.Fatalf("no user %s in %v", name, h.Users)
 	}
 	return h.Users[i]
 }
 
-// client returns a demo client.
-func (h *house) client(name string) client {
-	h.t.Helper()
-	i := slices.IndexFunc(h.Clients, func(c client) bool { return c.Name == name })
+// Client returns a demo Client.
+func (h *House) Client(name string) Client {
+	h.T.Helper()
+	i := slices.IndexFunc(h.Clients, func(c Client) bool { return c.Name == name })
 	if i < 0 {
-		h.t.Fatalf("no client %s in %v", name, h.Clients)
+		h.T.Fatalf("no client %s in %v", name, h.Clients)
 	}
 	return h.Clients[i]
 }
 
 // The people and clients of a house of development that the tests use.
 const (
-	alice        = "alice" // may read shows
-	bob          = "bob"   // may not
-	spaClient    = "TV Shows SPA"
-	webClient    = "TV Shows Web"
-	nobodyKnows  = "Popcorn Planner" // a third party's
-	managerOfAll = "Management"
+	Alice        = "alice" // may read shows
+	Bob          = "bob"   // may not
+	SPAClient    = "TV Shows SPA"
+	WebClient    = "TV Shows Web"
+	NobodyKnows  = "Popcorn Planner" // a third party's
+	ManagerOfAll = "Management"
 )
 
-// serve answers on a free port of localhost, and tells the house that this is where its demo clients
+// Serve answers on a free port of localhost, and tells the house that this is where its demo clients
 // are. It returns the origin.
-func (h *house) serve(handler http.Handler) string {
-	h.t.Helper()
+func (h *House) Serve(handler http.Handler) string {
+	h.T.Helper()
 	server := httptest.NewServer(handler)
-	h.t.Cleanup(server.Close)
+	h.T.Cleanup(server.Close)
 	origin := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
-	for _, name := range []string{spaClient, webClient, nobodyKnows} {
-		change := object{"callbacks": []string{origin, origin + "/callback"}, "default_redirect_uri": origin, "allowed_logout_urls": []string{origin, origin + "/left"}}
-		if name == spaClient {
+	for _, name := range []string{SPAClient, WebClient, NobodyKnows} {
+		change := Object{"callbacks": []string{origin, origin + "/callback"}, "default_redirect_uri": origin, "allowed_logout_urls": []string{origin, origin + "/left"}}
+		if name == SPAClient {
 			change["web_origins"] = []string{origin}
 		}
-		if _, err := h.manage(http.MethodPatch, "clients/"+h.client(name).ClientID, change); err != nil {
-			h.t.Fatal(err)
+		if _, err := h.Manage(http.MethodPatch, "clients/"+h.Client(name).ClientID, change); err != nil {
+			h.T.Fatal(err)
 		}
 	}
 	return origin
 }
 
-// serveAtHome answers on a port that the demo clients are registered for from the start, which the
+// ServeAtHome answers on a port that the demo clients are registered for from the start, which the
 // demo API knows, too. Where all are taken, by another run of these tests say, it waits for one.
-func serveAtHome(t *testing.T, handler http.Handler) string {
+func ServeAtHome(t *testing.T, handler http.Handler) string {
 	t.Helper()
 	var l net.Listener
-	err := waitFor(t.Context(), func() error {
+	err := WaitFor(t.Context(), func() error {
 		var busy []error
 		for _, port := range []string{"5173", "8000", "3000"} {
 			var err error
@@ -190,7 +190,7 @@ func serveAtHome(t *testing.T, handler http.Handler) string {
 	if err != nil {
 		t.Fatalf("this test needs one of the ports 5173, 8000 and 3000: %v", err)
 	}
-	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: handler, ReadHeaderTimeout: patience}}
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: handler, ReadHeaderTimeout: Patience}}
 	s.Start()
 	t.Cleanup(s.Close)
 	return fmt.Sprintf("http://localhost:%d", l.Addr().(*net.TCPAddr).Port)
