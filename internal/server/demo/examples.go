@@ -21,19 +21,14 @@ func exampleClients() []*apps.Client {
 		}
 		return out
 	}
-	page := func(name, origin string) *apps.Client {
-		return spa(name, at(origin, "", "/", "/callback"), at(origin, "", "/"), at(origin, ""))
-	}
 	web := func(name, origin string, callback ...string) *apps.Client {
 		return regularWeb(name, at(origin, callback...), at(origin, "", "/"))
 	}
-	billing := func(c *apps.Client) *apps.Client {
-		c.Audience = Billing
-		return c
-	}
+	bearerOrigins := []string{"http://localhost:3010", "http://localhost:3011"} // the second: with the API in Go
+	bearer := spa("nextjs-bearer", bearerOrigins, bearerOrigins, bearerOrigins)
+	bearer.Audience = Billing
 	return []*apps.Client{
-		billing(page("nextjs-bearer", "http://localhost:3010")),
-		billing(page("go-serverless", "http://localhost:3011")),
+		bearer,
 		basic(web("express-passport", "http://localhost:3020", "/callback")),
 		basic(web("express-openid-connect", "http://localhost:3021", "/callback")),
 		web("nextjs-auth0-v4", "http://localhost:3034", "/auth/callback"),
