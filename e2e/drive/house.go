@@ -172,13 +172,17 @@ func (h *House) Serve(handler http.Handler) string {
 }
 
 // ServeAtHome answers on a port that the demo clients are registered for from the start, which the
-// demo API knows, too. Where all are taken, by another run of these tests say, it waits for one.
-func ServeAtHome(t *testing.T, handler http.Handler) string {
+// demo API knows, too: one of these, or of those of every demo client. Where all are taken, by another
+// run of these tests say, it waits for one.
+func ServeAtHome(t *testing.T, handler http.Handler, ports ...string) string {
 	t.Helper()
+	if len(ports) == 0 {
+		ports = []string{"5173", "8000", "3000"}
+	}
 	var l net.Listener
 	err := WaitFor(t.Context(), func() error {
 		var busy []error
-		for _, port := range []string{"5173", "8000", "3000"} {
+		for _, port := range ports {
 			var err error
 			if l, err = net.Listen("tcp4", "127.0.0.1:"+port); err == nil {
 				return nil
@@ -188,7 +192,7 @@ func ServeAtHome(t *testing.T, handler http.Handler) string {
 		return errors.Join(busy...)
 	})
 	if err != nil {
-		t.Fatalf("this test needs one of the ports 5173, 8000 and 3000: %v", err)
+		t.Fatalf("this test needs one of the ports %s: %v", strings.Join(ports, ", "), err)
 	}
 	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: handler, ReadHeaderTimeout: Patience}}
 	s.Start()

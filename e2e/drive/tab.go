@@ -365,8 +365,16 @@ func (b *Tab) Click(what, element string) {
 // Popup opens a window as a script of the page does when somebody has clicked.
 func (b *Tab) Popup(address string) *Tab {
 	b.T.Helper()
+	return b.Opened("for "+address, func() {
+		Script[chromedp.Void](b, "void window.open("+Quoted(address)+")", func(p *runtime.EvaluateParams) { yes := true; p.UserGesture = &yes })
+	})
+}
+
+// Opened returns the window that opens when this is done.
+func (b *Tab) Opened(what string, do func()) *Tab {
+	b.T.Helper()
 	opened := chromedp.WaitNewTarget(b.Ctx, func(*target.Info) bool { return true })
-	Script[chromedp.Void](b, "void window.open("+Quoted(address)+")", func(p *runtime.EvaluateParams) { yes := true; p.UserGesture = &yes })
+	do()
 	select {
 	case id := <-opened:
 		ctx, leave := chromedp.NewContext(b.Ctx, chromedp.WithTargetID(id))
@@ -377,7 +385,7 @@ func (b *Tab) Popup(address string) *Tab {
 		}
 		return p
 	case <-time.After(Patience):
-		b.T.Fatalf("no window opened for %s", address)
+		b.T.Fatalf("no window opened %s", what)
 		return nil
 	}
 }
