@@ -31,6 +31,7 @@ type House struct {
 	}
 	Clients []Client
 
+	Folder   string `json:"-"` // where it keeps what it has: --data for other commands, and dev.json
 	T        *testing.T
 	managing string // the token of manage
 }
@@ -75,7 +76,7 @@ func OpenHouse(t *testing.T) *House {
 			t.Logf("gatehouse dev said:\n%s", said)
 		}
 	})
-	h := &House{T: t}
+	h := &House{Folder: data, T: t}
 	err := WaitFor(t.Context(), func() error {
 		select {
 		case err := <-ended:
