@@ -48,7 +48,12 @@ const (
 	AccessTokenIssued   Type = "access_token.issued"
 	AccessTokenRevoked  Type = "access_token.revoked"
 	GrantRevoked        Type = "grant.revoked"
+	LogoutDelivered     Type = "backchannel_logout.delivered"
+	LogoutFailed        Type = "backchannel_logout.failed" // given up; Detail "error" says why
 	ClientAuthFailed    Type = "client.authentication_failed"
+	DeviceApproved      Type = "device.approved"
+	DeviceDenied        Type = "device.denied"
+	UserCodesLimited    Type = "user_code.limited" // the try that used up a budget; Detail "budget" names it
 )
 
 // What operators and administrators do.

@@ -1,7 +1,7 @@
 // Package grants keeps what was granted: consents, authorization codes, refresh token families,
 // and the rules that take tokens back.
 //
-// A grant is one redeemed code (later also one approved device or exchanged key), named by its
+// A grant is one redeemed code or approved device (or an exchanged key), named by its
 // gid, which every token that comes of it carries. Each verb here is one transaction with one
 // winner, however many callers there are. Access tokens are not stored: what is stored is what
 // ends them.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
-	"github.com/gatehouse-dev/gatehouse/internal/base/id"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
@@ -34,7 +33,6 @@ type NewFamily struct {
 // Family is the state of a refresh token family.
 type Family struct {
 	Terms
-	FID           string
 	SessionBound  bool
 	Generation    int64
 	ReachedAt     time.Time // when the current generation was reached
@@ -46,7 +44,7 @@ type Family struct {
 
 // Presented is a refresh token whose MAC was right: it was made by this house for this tenant.
 type Presented struct {
-	FID        string
+	GID        string
 	Generation int64
 }
 
@@ -55,49 +53,49 @@ type Presented struct {
 var ErrInvalidRefreshToken = errors.New("grants: invalid refresh token")
 
 const (
-	insertFamily = `INSERT INTO families (tenant_id, fid, gid, client_id, user_id, sid, session_bound, scope, audience, auth_time, amr, acr,
+	insertFamily = `INSERT INTO families (tenant_id, gid, client_id, user_id, sid, session_bound, scope, audience, auth_time, amr, acr,
 			generation, reached_at, key_id, created_at, idle_expires_at, expires_at, revoked_at, revoked_because)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $14, $16, $17, 0, '')`
-	selectFamily = `SELECT fid, gid, client_id, user_id, sid, session_bound, scope, audience, auth_time, amr, acr,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $13, $15, $16, 0, '')`
+	selectFamily = `SELECT gid, client_id, user_id, sid, session_bound, scope, audience, auth_time, amr, acr,
 			generation, reached_at, key_id, idle_expires_at, expires_at, revoked_at
-		FROM families WHERE tenant_id = $1 AND fid = $2`
+		FROM families WHERE tenant_id = $1 AND gid = $2`
 	rotateFamily = `UPDATE families SET generation = generation + 1, reached_at = $4, key_id = $5, idle_expires_at = $6
-		WHERE tenant_id = $1 AND fid = $2 AND generation = $3 AND revoked_at = 0 AND idle_expires_at > $4 AND expires_at > $4`
-	systemDeleteOldFamily = `DELETE FROM families WHERE (tenant_id, fid) IN (SELECT tenant_id, fid FROM families WHERE expires_at < $1 LIMIT $2)`
+		WHERE tenant_id = $1 AND gid = $2 AND generation = $3 AND revoked_at = 0 AND idle_expires_at > $4 AND expires_at > $4`
+	systemDeleteOldFamily = `DELETE FROM families WHERE (tenant_id, gid) IN (SELECT tenant_id, gid FROM families WHERE expires_at < $1 LIMIT $2)`
 )
 
 // startFamily begins a family at generation 1 and returns its first token.
 func (g *Grants) startFamily(tx *db.Tx, t Terms, f NewFamily, now time.Time) (string, error) {
-	fid, keyID := id.UUID(), g.seal.CurrentID()
+	keyID := g.seal.CurrentID()
 	expires := now.Add(f.Policy.Lifetime)
-	_, err := tx.Exec(insertFamily, fid, t.GID, t.ClientID, t.UserID, t.Auth.SID, f.SessionBound, t.Scope.String(), t.Audience,
+	_, err := tx.Exec(insertFamily, t.GID, t.ClientID, t.UserID, t.Auth.SID, f.SessionBound, t.Scope.String(), t.Audience,
 		db.Micros(t.Auth.Time), joinAMR(t.Auth.AMR), t.Auth.ACR,
 		int64(1), db.Micros(now), keyID, db.Micros(earliest(now.Add(f.Policy.Idle), expires)), db.Micros(expires))
 	if err != nil {
 		return "", fmt.Errorf("grants: write family: %w", err)
 	}
-	return g.refreshToken(tx.TenantID(), fid, 1, keyID)
+	return g.refreshToken(tx.TenantID(), t.GID, 1, keyID)
 }
 
 // refreshToken computes the token of a generation.
-func (g *Grants) refreshToken(tenantID, fid string, generation int64, keyID string) (string, error) {
-	mac, err := g.seal.MAC("refresh token", keyID, refreshMessage(tenantID, fid, generation))
+func (g *Grants) refreshToken(tenantID, gid string, generation int64, keyID string) (string, error) {
+	mac, err := g.seal.MAC("refresh token", keyID, refreshMessage(tenantID, gid, generation))
 	if err != nil {
 		return "", fmt.Errorf("grants: compute refresh token: %w", err)
 	}
-	return fid + "." + strconv.FormatInt(generation, 36) + "." + base64.RawURLEncoding.EncodeToString(mac), nil
+	return gid + "." + strconv.FormatInt(generation, 36) + "." + base64.RawURLEncoding.EncodeToString(mac), nil
 }
 
-func refreshMessage(tenantID, fid string, generation int64) []byte {
-	return []byte(tenantID + "\x00" + fid + "\x00" + strconv.FormatInt(generation, 36))
+func refreshMessage(tenantID, gid string, generation int64) []byte {
+	return []byte(tenantID + "\x00" + gid + "\x00" + strconv.FormatInt(generation, 36))
 }
 
 // ParseRefreshToken checks a token's MAC and returns what it names, or ErrInvalidRefreshToken. It
 // asks no database.
 func (g *Grants) ParseRefreshToken(tn *tenant.Tenant, token string) (Presented, error) {
-	fid, rest, _ := strings.Cut(token, ".")
+	gid, rest, _ := strings.Cut(token, ".")
 	number, _, _ := strings.Cut(rest, ".")
-	if len(fid) != 36 || len(number) > 13 { // a JWT, most likely; 13 digits hold any generation
+	if len(gid) != 36 || len(number) > 13 { // a JWT, most likely; 13 digits hold any generation
 		return Presented{}, ErrInvalidRefreshToken
 	}
 	generation, err := strconv.ParseInt(number, 36, 64)
@@ -106,17 +104,17 @@ func (g *Grants) ParseRefreshToken(tn *tenant.Tenant, token string) (Presented, 
 	}
 	for _, keyID := range g.seal.IDs() {
 		// The whole text is compared, so a token has one spelling.
-		made, err := g.refreshToken(tn.ID, fid, generation, keyID)
+		made, err := g.refreshToken(tn.ID, gid, generation, keyID)
 		if err == nil && hmac.Equal([]byte(token), []byte(made)) {
-			return Presented{FID: fid, Generation: generation}, nil
+			return Presented{GID: gid, Generation: generation}, nil
 		}
 	}
 	return Presented{}, ErrInvalidRefreshToken
 }
 
 // Family reads the state of a family, or fails with ErrInvalidRefreshToken.
-func (g *Grants) Family(ctx context.Context, tn *tenant.Tenant, fid string) (*Family, error) {
-	f, err := scanFamily(tn.DB.QueryRow(ctx, selectFamily, fid))
+func (g *Grants) Family(ctx context.Context, tn *tenant.Tenant, gid string) (*Family, error) {
+	f, err := scanFamily(tn.DB.QueryRow(ctx, selectFamily, gid))
 	if errors.Is(err, db.ErrNoRows) {
 		return nil, ErrInvalidRefreshToken
 	}
@@ -176,7 +174,7 @@ type Refreshed struct {
 func (g *Grants) Refresh(ctx context.Context, tn *tenant.Tenant, client *apps.Client, p Presented, allow func(*Family) error) (*Refreshed, error) {
 	policy := client.Refresh(tn)
 	for range 3 { // a lost race is judged anew, and then is a repeat
-		f, err := g.Family(ctx, tn, p.FID)
+		f, err := g.Family(ctx, tn, p.GID)
 		if err != nil {
 			return nil, err
 		}
@@ -193,7 +191,7 @@ func (g *Grants) Refresh(ctx context.Context, tn *tenant.Tenant, client *apps.Cl
 			if err := allow(f); err != nil {
 				return nil, err
 			}
-			token, err := g.refreshToken(tn.ID, f.FID, f.Generation, f.KeyID)
+			token, err := g.refreshToken(tn.ID, f.GID, f.Generation, f.KeyID)
 			return &Refreshed{f, token}, err
 		case rotate:
 			if err := allow(f); err != nil {
@@ -204,7 +202,7 @@ func (g *Grants) Refresh(ctx context.Context, tn *tenant.Tenant, client *apps.Cl
 				return nil, err
 			}
 			if rotated {
-				token, err := g.refreshToken(tn.ID, f.FID, f.Generation, f.KeyID)
+				token, err := g.refreshToken(tn.ID, f.GID, f.Generation, f.KeyID)
 				return &Refreshed{f, token}, err
 			}
 		}
@@ -220,7 +218,7 @@ func (g *Grants) rotate(ctx context.Context, tn *tenant.Tenant, f *Family, polic
 	n, err := tn.DB.Exec(ctx, rotateFamily, func() []any {
 		now = g.clock.Now() // the overlap begins here, not when the request arrived
 		idle := earliest(now.Add(policy.Idle), f.ExpiresAt)
-		return []any{f.FID, f.Generation, db.Micros(now), keyID, db.Micros(idle)}
+		return []any{f.GID, f.Generation, db.Micros(now), keyID, db.Micros(idle)}
 	})
 	if err != nil {
 		return false, fmt.Errorf("grants: rotate: %w", err)
@@ -256,7 +254,7 @@ func scanFamily(row *db.Row) (*Family, error) {
 	var f Family
 	var scope, amr string
 	var authTime, reachedAt, idle, expires, revoked int64
-	err := row.Scan(&f.FID, &f.GID, &f.ClientID, &f.UserID, &f.Auth.SID, &f.SessionBound, &scope, &f.Audience, &authTime, &amr, &f.Auth.ACR,
+	err := row.Scan(&f.GID, &f.ClientID, &f.UserID, &f.Auth.SID, &f.SessionBound, &scope, &f.Audience, &authTime, &amr, &f.Auth.ACR,
 		&f.Generation, &reachedAt, &f.KeyID, &idle, &expires, &revoked)
 	if err != nil {
 		return nil, err

@@ -277,7 +277,7 @@ func TestThreat_TK11_RestoredBackupFailsSafe(t *testing.T) {
 func TestForgedRefreshTokensAreRefused(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		token := w.family(t, spa, "ada").RefreshToken
-		fid, rest, _ := strings.Cut(token, ".")
+		gid, rest, _ := strings.Cut(token, ".")
 		generation, mac, _ := strings.Cut(rest, ".")
 		raw, err := base64.RawURLEncoding.DecodeString(mac)
 		if err != nil || len(raw) != 32 {
@@ -287,18 +287,18 @@ func TestForgedRefreshTokensAreRefused(t *testing.T) {
 		for name, forged := range map[string]string{
 			"empty":                 "",
 			"dots":                  "..",
-			"no mac":                fid + "." + generation,
-			"empty mac":             fid + "." + generation + ".",
-			"next generation":       fid + ".2." + mac,
-			"another spelling":      fid + ".01." + mac,
-			"plus":                  fid + ".+1." + mac,
-			"zero":                  fid + ".0." + mac,
-			"negative":              fid + ".-1." + mac,
-			"beyond 64 bits":        fid + ".zzzzzzzzzzzzzzz." + mac,
+			"no mac":                gid + "." + generation,
+			"empty mac":             gid + "." + generation + ".",
+			"next generation":       gid + ".2." + mac,
+			"another spelling":      gid + ".01." + mac,
+			"plus":                  gid + ".+1." + mac,
+			"zero":                  gid + ".0." + mac,
+			"negative":              gid + ".-1." + mac,
+			"beyond 64 bits":        gid + ".zzzzzzzzzzzzzzz." + mac,
 			"another family":        strings.Repeat("0", 36) + "." + generation + "." + mac,
-			"upper case":            strings.ToUpper(fid) + "." + generation + "." + mac,
-			"flipped bit":           fid + "." + generation + "." + flipped,
-			"cut":                   fid + "." + generation + "." + mac[:len(mac)-2],
+			"upper case":            strings.ToUpper(gid) + "." + generation + "." + mac,
+			"flipped bit":           gid + "." + generation + "." + flipped,
+			"cut":                   gid + "." + generation + "." + mac[:len(mac)-2],
 			"lengthened":            token + "AA",
 			"padded":                token + "=",
 			"other last character":  token[:len(token)-1] + string(rune(token[len(token)-1])+1),

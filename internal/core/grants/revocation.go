@@ -27,26 +27,32 @@ const (
 	revokeFamiliesOfSession = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND sid = $2 AND session_bound AND revoked_at = 0`
 
 	burnCodesOfUser      = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND spent_at = 0`
+	endDevicesOfUser     = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND user_id = $2 AND state = 'approved'`
 	revokeFamiliesOfUser = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND user_id = $2 AND revoked_at = 0`
 	insertRulesOfUser    = `INSERT INTO revocations (tenant_id, n, kind, id, until)
 		SELECT $1, $4 + ROW_NUMBER() OVER (ORDER BY gid), 'gid', gid, $5 FROM (
 			SELECT gid FROM codes WHERE tenant_id = $1 AND user_id = $2 AND keep_until > $3
+			UNION SELECT gid FROM device_requests WHERE tenant_id = $1 AND user_id = $2 AND state = 'spent' AND keep_until > $3
 			UNION SELECT gid FROM families WHERE tenant_id = $1 AND user_id = $2 AND revoked_at = $3) AS ended
 		RETURNING id`
 
 	burnCodesOfClient      = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND client_id = $2 AND spent_at = 0`
+	endDevicesOfClient     = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND client_id = $2 AND state IN ('pending', 'approved')`
 	revokeFamiliesOfClient = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND client_id = $2 AND revoked_at = 0`
 	insertRulesOfClient    = `INSERT INTO revocations (tenant_id, n, kind, id, until)
 		SELECT $1, $4 + ROW_NUMBER() OVER (ORDER BY gid), 'gid', gid, $5 FROM (
 			SELECT gid FROM codes WHERE tenant_id = $1 AND client_id = $2 AND keep_until > $3
+			UNION SELECT gid FROM device_requests WHERE tenant_id = $1 AND client_id = $2 AND state = 'spent' AND keep_until > $3
 			UNION SELECT gid FROM families WHERE tenant_id = $1 AND client_id = $2 AND revoked_at = $3) AS ended
 		RETURNING id`
 
 	burnCodesOfConsent      = `UPDATE codes SET spent_at = $4 WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND spent_at = 0`
+	endDevicesOfConsent     = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND state = 'approved'`
 	revokeFamiliesOfConsent = `UPDATE families SET revoked_at = $4, revoked_because = $5 WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND revoked_at = 0`
 	insertRulesOfConsent    = `INSERT INTO revocations (tenant_id, n, kind, id, until)
 		SELECT $1, $5 + ROW_NUMBER() OVER (ORDER BY gid), 'gid', gid, $6 FROM (
 			SELECT gid FROM codes WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND keep_until > $4
+			UNION SELECT gid FROM device_requests WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND state = 'spent' AND keep_until > $4
 			UNION SELECT gid FROM families WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND revoked_at = $4) AS ended
 		RETURNING id`
 
@@ -55,8 +61,8 @@ const (
 
 // Every verb that takes something back begins by drawing the number of its rule, which locks the
 // counter until the commit: such verbs come one after the other, so their numbers are in the order
-// of commits and no two wait for each other's rows. Then come codes, then families, because a code
-// that is being redeemed is waited for, and the family that was born of it is seen by the statement
+// of commits and no two wait for each other's rows. Then come codes and approvals of devices, then families, because a
+// code that is being redeemed is waited for, and the family that was born of it is seen by the statement
 // after.
 
 // RevokeGrant ends one grant inside tx: its family and its access tokens. Its code has been spent,
@@ -101,13 +107,13 @@ func (g *Grants) EndSession(tx *db.Tx, sid, because string) error {
 
 // EndUser ends, inside tx, everything that was granted by a user, on devices too.
 func (g *Grants) EndUser(tx *db.Tx, userID, because string) error {
-	return g.endAll(tx, because, burnCodesOfUser, revokeFamiliesOfUser, insertRulesOfUser, userID)
+	return g.endAll(tx, because, burnCodesOfUser, endDevicesOfUser, revokeFamiliesOfUser, insertRulesOfUser, userID)
 }
 
 // EndClient ends, inside tx, everything that was granted to a client by users, and the tokens it
 // was given in its own name, which no grant stands behind.
 func (g *Grants) EndClient(tx *db.Tx, clientID, because string) error {
-	if err := g.endAll(tx, because, burnCodesOfClient, revokeFamiliesOfClient, insertRulesOfClient, clientID); err != nil {
+	if err := g.endAll(tx, because, burnCodesOfClient, endDevicesOfClient, revokeFamiliesOfClient, insertRulesOfClient, clientID); err != nil {
 		return err
 	}
 	return g.RevokeTokensOfClient(tx, clientID, g.clock.Now())
@@ -115,7 +121,7 @@ func (g *Grants) EndClient(tx *db.Tx, clientID, because string) error {
 
 // endAll ends many grants in as many statements as one, so that nobody can collect more grants than
 // a verb has time to end.
-func (g *Grants) endAll(tx *db.Tx, because, burnCodes, revokeFamilies, insertRules string, whose ...any) error {
+func (g *Grants) endAll(tx *db.Tx, because, burnCodes, endDevices, revokeFamilies, insertRules string, whose ...any) error {
 	now := g.clock.Now()
 	until := now.Add(longestAccessToken)
 	with := func(more ...any) []any { return append(slices.Clone(whose), more...) }
@@ -125,6 +131,9 @@ func (g *Grants) endAll(tx *db.Tx, because, burnCodes, revokeFamilies, insertRul
 	}
 	if _, err := tx.Exec(burnCodes, with(db.Micros(now))...); err != nil {
 		return fmt.Errorf("grants: burn codes: %w", err)
+	}
+	if _, err := tx.Exec(endDevices, whose...); err != nil {
+		return fmt.Errorf("grants: end approvals of devices: %w", err)
 	}
 	if _, err := tx.Exec(revokeFamilies, with(db.Micros(now), because)...); err != nil {
 		return fmt.Errorf("grants: revoke families: %w", err)

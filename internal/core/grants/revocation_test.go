@@ -425,10 +425,10 @@ func waitForLock(t *testing.T, d *db.DB, ended <-chan struct{}) {
 func TestThreat_OV07_ManyGrantsEndInOneVerb(t *testing.T) {
 	const grantsOfAda = 20_000
 	each(t, func(t *testing.T, w *world) {
-		w.write(t, exec(`INSERT INTO families (tenant_id, fid, gid, client_id, user_id, sid, session_bound, scope, audience, auth_time, amr, acr,
+		w.write(t, exec(`INSERT INTO families (tenant_id, gid, client_id, user_id, sid, session_bound, scope, audience, auth_time, amr, acr,
 				generation, reached_at, key_id, created_at, idle_expires_at, expires_at, revoked_at, revoked_because)
 			WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < $2)
-			SELECT $1, 'fid-' || i, 'gid-' || i, 'client', 'ada', 'sid', TRUE, '', '', 0, '', '', 1, 0, '', 0, $3, $3, 0, '' FROM numbers`,
+			SELECT $1, 'gid-' || i, 'client', 'ada', 'sid', TRUE, '', '', 0, '', '', 1, 0, '', 0, $3, $3, 0, '' FROM numbers`,
 			grantsOfAda, db.Micros(noon.Add(day))))
 		w.write(t, func(tx *db.Tx) error { return w.EndUser(tx, "ada", "blocked") })
 		for _, gid := range []string{"gid-1", fmt.Sprint("gid-", grantsOfAda)} {

@@ -12,7 +12,7 @@ import (
 const sweepBatch = 500
 
 // Sweep deletes, in small batches, rows that can no longer mean anything: codes whose replay has
-// nothing left to revoke, families whose last access token has expired, rules past their time.
+// nothing left to revoke, devices nobody will hear of again, families whose last access token has expired, rules past their time.
 // Whether something has expired is decided when it is read, never here.
 func (g *Grants) Sweep(ctx context.Context, d *db.DB) error {
 	now := g.clock.Now()
@@ -20,6 +20,7 @@ func (g *Grants) Sweep(ctx context.Context, d *db.DB) error {
 		systemDeleteOldCode:   now,
 		systemDeleteOldFamily: now.Add(-longestAccessToken),
 		systemDeleteOldRule:   now,
+		systemDeleteOldDevice: now,
 	} {
 		for {
 			var n int64

@@ -37,11 +37,10 @@ CREATE INDEX codes_session ON codes (tenant_id, sid);
 CREATE INDEX codes_keep ON codes (keep_until);
 
 -- One row per grant with a refresh token, however often it is used. The tokens themselves are
--- computed from id, generation and the named master key. A family that is bound to its session
+-- computed from gid, generation and the named master key. A family that is bound to its session
 -- ends when the session is signed out.
 CREATE TABLE families (
     tenant_id       TEXT   NOT NULL,
-    fid             TEXT   NOT NULL,
     gid             TEXT   NOT NULL,
     client_id       TEXT   NOT NULL,
     user_id         TEXT   NOT NULL,
@@ -60,9 +59,8 @@ CREATE TABLE families (
     expires_at      BIGINT NOT NULL,
     revoked_at      BIGINT NOT NULL,
     revoked_because TEXT   NOT NULL,
-    PRIMARY KEY (tenant_id, fid)
+    PRIMARY KEY (tenant_id, gid)
 );
-CREATE INDEX families_grant ON families (tenant_id, gid);
 CREATE INDEX families_user ON families (tenant_id, user_id);
 CREATE INDEX families_session ON families (tenant_id, sid);
 CREATE INDEX families_client ON families (tenant_id, client_id);
