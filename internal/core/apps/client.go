@@ -68,6 +68,12 @@ type ClientSettings struct {
 	// InsecureUserinfoQueryToken lets tokens of this client come to /userinfo in the query,
 	// where logs and histories keep them. Old passport strategies know no other way.
 	InsecureUserinfoQueryToken bool `json:"insecure_userinfo_query_token,omitempty"`
+	// BackchannelLogoutURI is where the application is told that somebody has signed out (OpenID
+	// Connect Back-Channel Logout 1.0 section 2.2); empty: it is not told.
+	BackchannelLogoutURI string `json:"backchannel_logout_uri,omitempty"`
+	// BackchannelLogoutSessionRequired says that the application counts on a sid in every logout
+	// token. It is in all of them.
+	BackchannelLogoutSessionRequired bool `json:"backchannel_logout_session_required,omitempty"`
 	// IDTokenLifetime, RefreshIdle, RefreshLifetime and RefreshOverlap: zero stands for the
 	// default of the house.
 	IDTokenLifetime time.Duration `json:"id_token_lifetime,omitempty"`

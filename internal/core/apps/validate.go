@@ -69,6 +69,14 @@ func (c *Client) validateURIs() error {
 			return refuseURI("allowed_logout_urls", uri, err)
 		}
 	}
+	if uri := c.BackchannelLogoutURI; uri != "" {
+		if err := oauth.ValidateRedirectURI(uri, false); err != nil {
+			return refuseURI("oidc_logout.backchannel_logout_urls", uri, err)
+		}
+		if !c.SessionBound() {
+			return fault.Field("oidc_logout.backchannel_logout_urls", "is for applications whose sign-in ends with the session: spa and regular_web")
+		}
+	}
 	if c.DefaultRedirectURI != "" && !slices.Contains(c.RedirectURIs, c.DefaultRedirectURI) {
 		return fault.Field("default_redirect_uri", "%q is not among callbacks", c.DefaultRedirectURI)
 	}
@@ -95,6 +103,10 @@ func (c *Client) validateGrants() error {
 		case oauth.GrantClientCredentials:
 			if !c.Confidential() {
 				return fault.Field("grant_types", "client_credentials is for clients that keep a secret")
+			}
+		case oauth.GrantDeviceCode:
+			if c.Type != Native && c.Type != RegularWeb {
+				return fault.Field("grant_types", "%s is for clients of type native or regular_web: others have no device that a person stands before", g)
 			}
 		case oauth.GrantTokenExchange:
 			if c.Type == SPA {

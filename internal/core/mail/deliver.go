@@ -31,9 +31,9 @@ const (
 		WHERE sent_at = 0 AND failed_at = 0 AND due_at <= $1 ORDER BY due_at LIMIT $2`
 	systemClaim = `UPDATE mails SET due_at = $4, attempts = attempts + 1
 		WHERE tenant_id = $1 AND id = $2 AND due_at = $3 AND sent_at = 0 AND failed_at = 0`
-	systemMarkSent   = `UPDATE mails SET sent_at = $4, body_sealed = $5 WHERE tenant_id = $1 AND id = $2 AND due_at = $3`
-	systemMarkFailed = `UPDATE mails SET failed_at = $4, body_sealed = $5 WHERE tenant_id = $1 AND id = $2 AND due_at = $3`
-	systemPostpone   = `UPDATE mails SET due_at = $4 WHERE tenant_id = $1 AND id = $2 AND due_at = $3`
+	markSent   = `UPDATE mails SET sent_at = $4, body_sealed = $5 WHERE tenant_id = $1 AND id = $2 AND due_at = $3`
+	markFailed = `UPDATE mails SET failed_at = $4, body_sealed = $5 WHERE tenant_id = $1 AND id = $2 AND due_at = $3`
+	postpone   = `UPDATE mails SET due_at = $4 WHERE tenant_id = $1 AND id = $2 AND due_at = $3`
 )
 
 func (o *Outbox) newQueue() *outbox.Queue[outgoing] {
@@ -82,20 +82,20 @@ func (o *Outbox) send(ctx context.Context, l outbox.Claimed[outgoing]) error {
 	pause, again := retryAfter(l.Attempts)
 	switch {
 	case err == nil:
-		return o.settle(ctx, systemMarkSent, l.Row, db.Micros(now), kept)
+		return o.settle(ctx, markSent, l.Row, db.Micros(now), kept)
 	case !again || permanent(err):
 		o.Logger.ErrorContext(ctx, "mail given up", "tenant", l.TenantID, "mail", l.ID, "attempts", l.Attempts, "error", err)
-		return o.settle(ctx, systemMarkFailed, l.Row, db.Micros(now), kept)
+		return o.settle(ctx, markFailed, l.Row, db.Micros(now), kept)
 	default:
 		o.Logger.WarnContext(ctx, "mail not sent yet", "tenant", l.TenantID, "mail", l.ID, "attempts", l.Attempts, "again_in", pause, "error", err)
 		o.queue.WakeIn(pause)
-		return o.settle(ctx, systemPostpone, l.Row, db.Micros(now.Add(pause)))
+		return o.settle(ctx, postpone, l.Row, db.Micros(now.Add(pause)))
 	}
 }
 
 func (o *Outbox) settle(ctx context.Context, text string, l outbox.Row, args ...any) error {
 	return o.queue.Settle(ctx, l, func(tx *db.Tx) error {
-		_, err := tx.Exec(text, append([]any{l.TenantID, l.ID, l.Due}, args...)...)
+		_, err := tx.Exec(text, append([]any{l.ID, l.Due}, args...)...)
 		return err
 	})
 }

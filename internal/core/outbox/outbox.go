@@ -234,12 +234,13 @@ func (q *Queue[T]) due(ctx context.Context, now time.Time) (out []Claimed[T], er
 	return out, rows.Err()
 }
 
-// Settle writes an outcome by verb, which must change the row only while its due time is c.Due: then the
-// claim still holds. It outlives a shutdown that cancelled ctx: what was sent must not be sent again.
+// Settle writes an outcome by a verb of the row's tenant, which must change the row only while its due time
+// is c.Due: then the claim still holds. It outlives a shutdown that cancelled ctx: what was sent must not
+// be sent again.
 func (q *Queue[T]) Settle(ctx context.Context, c Row, verb func(tx *db.Tx) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err := q.DB.System().Write(ctx, verb); err != nil {
+	if err := q.DB.Tenant(c.TenantID).Write(ctx, verb); err != nil {
 		return fmt.Errorf("%s: write the outcome of %s: %w", q.Name, c.ID, err)
 	}
 	return nil

@@ -33,6 +33,7 @@ type Ending struct {
 	Grants   bool // everything the user granted, on devices too
 	Mailed   bool // codes and links that were mailed to the user and not used
 	APIKeys  bool // the user's API keys, and the access tokens they were exchanged for
+	Person   bool // what applications know of the person, from sign-ins they began at any time
 }
 
 // Endings answers, for each cause, what it will end. It is the whole of the rule: every way to
@@ -46,7 +47,7 @@ func Endings(c Cause) Ending {
 	case PasswordChanged: // keys were never got by the password
 		return Ending{Session: true, Sessions: true, Grants: true, Mailed: true}
 	default: // what is not known to need less ends everything
-		return Ending{Session: true, Sessions: true, Grants: true, Mailed: true, APIKeys: true}
+		return Ending{Session: true, Sessions: true, Grants: true, Mailed: true, APIKeys: true, Person: true}
 	}
 }
 
@@ -72,6 +73,17 @@ func (s *SignIn) end(tx *db.Tx, userID, sid string, cause Cause) error {
 	}
 	if what.Grants {
 		if err := s.grants.EndUser(tx, userID, string(cause)); err != nil {
+			return err
+		}
+	}
+	// Applications are told after the codes are burnt: no client joins a session from there on.
+	if what.Session && sid != "" {
+		if err := s.logouts.EndSession(tx, sid, string(cause)); err != nil {
+			return err
+		}
+	}
+	if what.Sessions {
+		if err := s.logouts.EndUser(tx, userID, string(cause), what.Person); err != nil {
 			return err
 		}
 	}

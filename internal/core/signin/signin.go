@@ -53,7 +53,15 @@ type APIKeys interface {
 	ForgetUser(tx *db.Tx, userID string) error
 }
 
-// Options are what the subject stands on. All fields but APIKeys and Limits are required.
+// Logouts tells applications that sessions have ended.
+type Logouts interface {
+	// EndSession tells the applications that took part in a session.
+	EndSession(tx *db.Tx, sid, because string) error
+	// EndUser tells those that took part in any session of a user; with gone, that it is about the person.
+	EndUser(tx *db.Tx, userID, because string, gone bool) error
+}
+
+// Options are what the subject stands on. All fields but APIKeys, Logouts and Limits are required.
 type Options struct {
 	Clock  clock.Clock
 	Keys   *seal.Keyring
@@ -63,19 +71,22 @@ type Options struct {
 	Access Access
 	// APIKeys is nil where nobody has any.
 	APIKeys APIKeys
+	// Logouts is nil where no application is told of anything.
+	Logouts Logouts
 	Limits  Limits // DefaultLimits when zero
 }
 
 // SignIn is the subject's verbs. It is safe for concurrent use.
 type SignIn struct {
-	clock  clock.Clock
-	keys   *seal.Keyring
-	people *people.People
-	mail   *mail.Outbox
-	grants Grants
-	access Access
-	keysOf APIKeys
-	limits Limits
+	clock   clock.Clock
+	keys    *seal.Keyring
+	people  *people.People
+	mail    *mail.Outbox
+	grants  Grants
+	access  Access
+	keysOf  APIKeys
+	logouts Logouts
+	limits  Limits
 }
 
 // New returns the subject.
@@ -86,8 +97,11 @@ func New(o Options) *SignIn {
 	if o.APIKeys == nil {
 		o.APIKeys = noAPIKeys{}
 	}
+	if o.Logouts == nil {
+		o.Logouts = noLogouts{}
+	}
 	return &SignIn{
-		clock: o.Clock, keys: o.Keys, people: o.People, mail: o.Mail, grants: o.Grants, access: o.Access, keysOf: o.APIKeys, limits: o.Limits,
+		clock: o.Clock, keys: o.Keys, people: o.People, mail: o.Mail, grants: o.Grants, access: o.Access, keysOf: o.APIKeys, logouts: o.Logouts, limits: o.Limits,
 	}
 }
 
@@ -96,6 +110,12 @@ type noAPIKeys struct{}
 
 func (noAPIKeys) EndOfUser(*db.Tx, string, string) error { return nil }
 func (noAPIKeys) ForgetUser(*db.Tx, string) error        { return nil }
+
+// noLogouts is for a house that tells nobody.
+type noLogouts struct{}
+
+func (noLogouts) EndSession(*db.Tx, string, string) error    { return nil }
+func (noLogouts) EndUser(*db.Tx, string, string, bool) error { return nil }
 
 // From is the browser and the network that a verb is asked for from.
 type From struct {
