@@ -229,10 +229,11 @@ func (b *builder) refreshTokens(n int, scope oauth.Scope) ([]string, error) {
 	out := make([]string, n)
 	err := inParallel(connections, n, func(i int) error {
 		var code string
+		family := &grants.NewFamily{Policy: b.web.Refresh(b.Tenant), SessionBound: true}
 		terms, session := b.terms(i, scope), b.signedIn[i*connections/n]
 		terms.UserID, terms.Auth.SID, terms.Auth.Time = session.UserID, session.SID, session.AuthTime
 		err := b.write(func(tx *db.Tx) (err error) {
-			code, err = b.Grants.IssueCode(tx, grants.Code{Terms: terms, RedirectURI: redirectURI})
+			code, err = b.Grants.IssueCode(tx, grants.Code{Terms: terms, RedirectURI: redirectURI}, family)
 			return err
 		})
 		if err != nil {
@@ -241,9 +242,7 @@ func (b *builder) refreshTokens(n int, scope oauth.Scope) ([]string, error) {
 		redeemed, err := b.Grants.Redeem(b.ctx, b.Tenant, grants.Redemption{
 			Code: code, ClientID: b.web.ClientID,
 			Check: func(grants.Code) error { return nil },
-			Family: func(grants.Code) *grants.NewFamily {
-				return &grants.NewFamily{Policy: b.web.Refresh(b.Tenant), SessionBound: true}
-			},
+			Family: func(grants.Code) *grants.NewFamily { return family },
 		})
 		if err == nil {
 			out[i] = redeemed.RefreshToken

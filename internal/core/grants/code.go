@@ -32,7 +32,7 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, $17)`
 	// The row stays for as long as it was to be kept unspent: that is beyond any token made of it.
 	spendCode = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND code_hash = $2 AND spent_at = 0
-		RETURNING gid, client_id, user_id, sid, redirect_uri, code_challenge, nonce, scope, audience, auth_time, amr, acr, expires_at`
+		RETURNING gid, client_id, user_id, sid, redirect_uri, code_challenge, nonce, scope, audience, auth_time, amr, acr, expires_at, keep_until`
 	selectSpentCode     = `SELECT gid, client_id, user_id FROM codes WHERE tenant_id = $1 AND code_hash = $2`
 	selectSession       = `SELECT 1 FROM sessions WHERE tenant_id = $1 AND sid = $2 AND user_id = $3`
 	keepCode            = `UPDATE codes SET keep_until = $3 WHERE tenant_id = $1 AND code_hash = $2`
@@ -42,22 +42,36 @@ const (
 // ErrSessionEnded is returned when a code is asked for in a session that has ended meanwhile.
 var ErrSessionEnded = errors.New("grants: the session has ended")
 
-// IssueCode stores a new code inside tx and returns it, or fails with ErrSessionEnded. c.GID is
-// given here.
-func (g *Grants) IssueCode(tx *db.Tx, c Code) (string, error) {
-	code, now := id.Secret(), g.clock.Now()
-	expires := now.Add(CodeLifetime)
-	// Held, so that the session does not end before the code is there to be burnt with it.
-	err := tx.QueryRowHeld(selectSession, c.Auth.SID, c.UserID).Scan(new(int64))
+// HoldSession makes sure, inside tx, that a session of a user does not end before the verb, or fails with
+// ErrSessionEnded.
+func (g *Grants) HoldSession(tx *db.Tx, sid, userID string) error {
+	err := tx.QueryRowHeld(selectSession, sid, userID).Scan(new(int64))
 	if errors.Is(err, db.ErrNoRows) {
-		return "", ErrSessionEnded
+		return ErrSessionEnded
 	}
 	if err != nil {
-		return "", fmt.Errorf("grants: hold session: %w", err)
+		return fmt.Errorf("grants: hold session: %w", err)
 	}
-	_, err = tx.Exec(insertCode, id.Hash(code), id.UUID(), c.ClientID, c.UserID, c.Auth.SID, c.RedirectURI, c.CodeChallenge, c.Nonce,
+	return nil
+}
+
+// IssueCode stores a new code inside tx and returns it, or fails with ErrSessionEnded. c.GID is
+// given here. family is what will be started for it, or nil for none: a replay of the code must find
+// it for as long as it can live, and where that is known from the start redeeming writes no more.
+func (g *Grants) IssueCode(tx *db.Tx, c Code, family *NewFamily) (string, error) {
+	code, now := id.Secret(), g.clock.Now()
+	expires := now.Add(CodeLifetime)
+	// The session must not end before the code is there to be burnt with it.
+	if err := g.HoldSession(tx, c.Auth.SID, c.UserID); err != nil {
+		return "", err
+	}
+	keep := expires.Add(longestAccessToken)
+	if family != nil {
+		keep = keep.Add(family.Policy.Lifetime)
+	}
+	_, err := tx.Exec(insertCode, id.Hash(code), id.UUID(), c.ClientID, c.UserID, c.Auth.SID, c.RedirectURI, c.CodeChallenge, c.Nonce,
 		c.Scope.String(), c.Audience, db.Micros(c.Auth.Time), joinAMR(c.Auth.AMR), c.Auth.ACR,
-		db.Micros(now), db.Micros(expires), db.Micros(expires.Add(longestAccessToken)))
+		db.Micros(now), db.Micros(expires), db.Micros(keep))
 	if err != nil {
 		return "", fmt.Errorf("grants: write code: %w", err)
 	}
@@ -78,6 +92,8 @@ type Redemption struct {
 	// Family, unless nil, says which refresh policy a family is to be started with for this
 	// code, or nil for none.
 	Family func(Code) *NewFamily
+	// Join, unless nil, is a step of the verb for a code that is good, before the session it is from can end.
+	Join func(*db.Tx, Code) error
 }
 
 // Redeemed is a code that was just spent, and the refresh token that was born with it.
@@ -111,7 +127,7 @@ func (g *Grants) redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*
 	err := tn.DB.Write(ctx, func(tx *db.Tx) (err error) {
 		out, refused = nil, nil
 		now := g.clock.Now()
-		c, err := g.spend(tx, id.Hash(r.Code), now)
+		c, keptUntil, err := g.spend(tx, id.Hash(r.Code), now)
 		if errors.Is(err, db.ErrNoRows) {
 			return errSpent
 		}
@@ -126,6 +142,11 @@ func (g *Grants) redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*
 			return nil
 		}
 		out = &Redeemed{Code: c}
+		if r.Join != nil {
+			if err := r.Join(tx, c); err != nil {
+				return err
+			}
+		}
 		if r.Family == nil {
 			return nil
 		}
@@ -137,7 +158,9 @@ func (g *Grants) redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*
 			return err
 		}
 		// For as long as the family can live, a replay of the code must find it.
-		_, err = tx.Exec(keepCode, id.Hash(r.Code), db.Micros(now.Add(f.Policy.Lifetime+longestAccessToken)))
+		if keep := now.Add(f.Policy.Lifetime + longestAccessToken); keep.After(keptUntil) {
+			_, err = tx.Exec(keepCode, id.Hash(r.Code), db.Micros(keep))
+		}
 		return err
 	})
 	if err != nil {
@@ -146,15 +169,15 @@ func (g *Grants) redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*
 	return out, refused
 }
 
-func (g *Grants) spend(tx *db.Tx, hash []byte, now time.Time) (Code, error) {
-	var c Code
+func (g *Grants) spend(tx *db.Tx, hash []byte, now time.Time) (c Code, keptUntil time.Time, err error) {
 	var scope, amr string
-	var authTime, expires int64
-	err := tx.QueryRow(spendCode, hash, db.Micros(now)).Scan(
+	var authTime, expires, keep int64
+	err = tx.QueryRow(spendCode, hash, db.Micros(now)).Scan(
 		&c.GID, &c.ClientID, &c.UserID, &c.Auth.SID, &c.RedirectURI, &c.CodeChallenge, &c.Nonce, &scope, &c.Audience,
-		&authTime, &amr, &c.Auth.ACR, &expires)
-	c.Scope, c.Auth.Time, c.Auth.AMR, c.ExpiresAt = oauth.Scope(strings.Fields(scope)), db.Time(authTime), splitAMR(amr), db.Time(expires)
-	return c, err
+		&authTime, &amr, &c.Auth.ACR, &expires, &keep)
+	c.Scope, c.Auth.Time, c.Auth.AMR = oauth.Scope(strings.Fields(scope)), db.Time(authTime), splitAMR(amr)
+	c.ExpiresAt = db.Time(expires)
+	return c, db.Time(keep), err
 }
 
 // replayed takes back what came of a code that was spent before. It is a verb of its own: the one

@@ -54,7 +54,7 @@ func TestThreat_TK05_CodeNeedsItsSession(t *testing.T) {
 			"session of another": terms(spa, "eve", sid),
 		} {
 			err := w.tn.DB.Write(bg, func(tx *db.Tx) error {
-				_, err := w.IssueCode(tx, grants.Code{Terms: c})
+				_, err := w.IssueCode(tx, grants.Code{Terms: c}, nil)
 				return err
 			})
 			if !errors.Is(err, grants.ErrSessionEnded) {

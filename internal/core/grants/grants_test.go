@@ -152,7 +152,7 @@ func terms(client *apps.Client, userID, sid string) grants.Terms {
 func (n node) code(t *testing.T, terms grants.Terms) (code string) {
 	t.Helper()
 	n.write(t, func(tx *db.Tx) (err error) {
-		code, err = n.IssueCode(tx, grants.Code{Terms: terms, RedirectURI: "https://app/", CodeChallenge: "c", Nonce: "n"})
+		code, err = n.IssueCode(tx, grants.Code{Terms: terms, RedirectURI: "https://app/", CodeChallenge: "c", Nonce: "n"}, nil)
 		return err
 	})
 	return code

@@ -298,7 +298,7 @@ func TestThreat_TK09_NothingIsBornBesideTheEnd(t *testing.T) {
 				default:
 					var code string
 					err := at.tn.DB.Write(bg, func(tx *db.Tx) (err error) {
-						code, err = at.IssueCode(tx, grants.Code{Terms: terms(spa, user, sids[n])})
+						code, err = at.IssueCode(tx, grants.Code{Terms: terms(spa, user, sids[n])}, nil)
 						return err
 					})
 					if err == nil {
@@ -361,7 +361,7 @@ func TestThreat_TK05_EndWaitsForTheCodeBeingIssued(t *testing.T) {
 		sid := w.signIn(t, "ada")
 		var code string
 		w.write(t, func(tx *db.Tx) (err error) {
-			code, err = w.IssueCode(tx, grants.Code{Terms: terms(spa, "ada", sid)})
+			code, err = w.IssueCode(tx, grants.Code{Terms: terms(spa, "ada", sid)}, nil)
 			hold(func() error { return w.other.signOut(sid) })
 			return err
 		})
@@ -552,24 +552,32 @@ func TestThreat_DB15_SweepKeepsWhatReplayNeeds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var told string // as long, and that was known when it was issued
+		w.write(t, func(tx *db.Tx) (err error) {
+			told, err = w.IssueCode(tx, grants.Code{Terms: terms(spa, "ada", sid)}, &grants.NewFamily{Policy: spa.Refresh(w.tn)})
+			return err
+		})
+		if _, err := w.redeem(spa, told); err != nil {
+			t.Fatal(err)
+		}
 		short := w.code(t, terms(spa, "ada", sid)) // redeemed without a family
 		if _, err := w.Redeem(bg, w.tn, grants.Redemption{Code: short, ClientID: spa.ClientID, Check: func(grants.Code) error { return nil }}); err != nil {
 			t.Fatal(err)
 		}
 		w.code(t, terms(spa, "ada", sid)) // never redeemed
-		if sweep(time.Hour); rows("codes") != 3 {
-			t.Errorf("after an hour: %d codes, want all 3", rows("codes"))
+		if sweep(time.Hour); rows("codes") != 4 {
+			t.Errorf("after an hour: %d codes, want all 4", rows("codes"))
 		}
-		if sweep(time.Hour + 2*time.Minute); rows("codes") != 1 {
-			t.Errorf("when their access tokens have expired: %d codes, want that of the family", rows("codes"))
+		if sweep(time.Hour + 2*time.Minute); rows("codes") != 2 {
+			t.Errorf("when their access tokens have expired: %d codes, want those of the families", rows("codes"))
 		}
-		if sweep(30*day + time.Hour); rows("codes") != 1 || rows("families") != 1 {
+		if sweep(30*day + time.Hour); rows("codes") != 2 || rows("families") != 2 {
 			t.Errorf("while the family's last access token can live: %d codes, %d families", rows("codes"), rows("families"))
 		}
-		if _, err := w.redeem(spa, long); !errors.Is(err, grants.ErrInvalidCode) || !w.revoked(t, "", r.GID, "") || w.live(t, "ada") != 0 {
+		if _, err := w.redeem(spa, long); !errors.Is(err, grants.ErrInvalidCode) || !w.revoked(t, "", r.GID, "") || w.live(t, "ada") != 1 {
 			t.Errorf("a replay after a month: %v", err)
 		}
-		if sweep(30*day + 2*time.Hour + time.Minute); rows("codes") != 0 || rows("families") != 0 || rows("revocations") != 0 {
+		if sweep(30*day + 2*time.Hour + 2*time.Minute); rows("codes") != 0 || rows("families") != 0 || rows("revocations") != 0 {
 			t.Errorf("at the end: %d codes, %d families, %d rules", rows("codes"), rows("families"), rows("revocations"))
 		}
 		if err := w.CatchUp(bg, w.tn.DB); err != nil || w.revoked(t, "", r.GID, "") {

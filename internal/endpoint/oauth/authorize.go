@@ -466,14 +466,26 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, f browser.Flow, c
 		ClientID: client.ClientID, UserID: found.UserID, Scope: req.Scope, Audience: req.Audience,
 		Auth: grants.Authentication{SID: found.SID, Time: found.AuthTime, AMR: found.AMR, ACR: found.ACR},
 	}
-	if req.ResponseType.HasCode() || found.NeedsTouch(s.now()) {
+	joins := req.ResponseType.HasIDToken() && client.BackchannelLogoutURI != ""
+	if req.ResponseType.HasCode() || joins || found.NeedsTouch(s.now()) {
 		err := tn.DB.Write(ctx, func(tx *db.Tx) (err error) {
-			if err := s.SignIn.Touch(tx, found); err != nil || !req.ResponseType.HasCode() {
+			if err := s.SignIn.Touch(tx, found); err != nil {
 				return err
+			}
+			if joins {
+				if err := s.Grants.HoldSession(tx, found.SID, found.UserID); err != nil {
+					return err
+				}
+				if err := s.Logouts.Join(tx, tn, client, found.SID, found.UserID); err != nil {
+					return err
+				}
+			}
+			if !req.ResponseType.HasCode() {
+				return nil
 			}
 			answer.Code, err = s.Grants.IssueCode(tx, grants.Code{
 				Terms: terms, RedirectURI: req.RedirectURI, CodeChallenge: req.CodeChallenge, Nonce: req.Nonce,
-			})
+			}, newFamily(tn, client, req.Scope))
 			return err
 		})
 		if errors.Is(err, grants.ErrSessionEnded) { // signed out in another tab at this moment

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
@@ -23,12 +24,13 @@ func (s *Server) grantAuthorizationCode(ctx context.Context, tn *tenant.Tenant, 
 		Code:     p.Get("code"),
 		ClientID: client.ClientID,
 		Check:    func(c grants.Code) error { return checkRedemption(c, client, p) },
-		Family: func(c grants.Code) *grants.NewFamily {
-			if !c.Scope.Contains(oauth.ScopeOfflineAccess) || !client.MayUse(oauth.GrantRefreshToken) {
-				return nil
+		Join: func(tx *db.Tx, c grants.Code) error {
+			if !c.Scope.Contains(oauth.ScopeOpenID) {
+				return nil // without an ID token there is no sign-in to end
 			}
-			return &grants.NewFamily{Policy: client.Refresh(tn), SessionBound: client.SessionBound()}
+			return s.Logouts.Join(tx, tn, client, c.Auth.SID, c.UserID)
 		},
+		Family:   func(c grants.Code) *grants.NewFamily { return newFamily(tn, client, c.Scope) },
 	})
 	if errors.Is(err, grants.ErrInvalidCode) {
 		return nil, oauth.NewError(oauth.InvalidGrant, "The code is invalid, expired or used.").WithCause(err)
@@ -46,6 +48,14 @@ func (s *Server) grantAuthorizationCode(ctx context.Context, tn *tenant.Tenant, 
 	}
 	answer.RefreshToken = redeemed.RefreshToken
 	return answer, nil
+}
+
+// newFamily is how a client may refresh what it was granted, or nil if it may not.
+func newFamily(tn *tenant.Tenant, client *apps.Client, scope oauth.Scope) *grants.NewFamily {
+	if !scope.Contains(oauth.ScopeOfflineAccess) || !client.MayUse(oauth.GrantRefreshToken) {
+		return nil
+	}
+	return &grants.NewFamily{Policy: client.Refresh(tn), SessionBound: client.SessionBound()}
 }
 
 // checkRedemption compares what a client shows with what the code was issued for. The redirect URI

@@ -130,7 +130,7 @@ func (s *Server) userIsGone(ctx context.Context, tn *tenant.Tenant, claims *oaut
 }
 
 func (s *Server) introspectRefreshToken(ctx context.Context, tn *tenant.Tenant, caller *apps.Client, presented grants.Presented) (introspection, error) {
-	f, err := s.Grants.Family(ctx, tn, presented.FID)
+	f, err := s.Grants.Family(ctx, tn, presented.GID)
 	if errors.Is(err, grants.ErrInvalidRefreshToken) {
 		return introspection{}, nil
 	}

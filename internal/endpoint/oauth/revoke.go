@@ -43,7 +43,7 @@ func (s *Server) Revoke(w http.ResponseWriter, r *http.Request) {
 // needed. A refresh token takes its whole grant along.
 func (s *Server) revoke(ctx context.Context, tn *tenant.Tenant, client *apps.Client, token string) error {
 	if presented, err := s.Grants.ParseRefreshToken(tn, token); err == nil {
-		family, err := s.Grants.Family(ctx, tn, presented.FID)
+		family, err := s.Grants.Family(ctx, tn, presented.GID)
 		if errors.Is(err, grants.ErrInvalidRefreshToken) || err == nil && family.ClientID != client.ClientID {
 			return nil
 		}
