@@ -60,6 +60,11 @@ type Config struct {
 	// How long tokens last.
 	Tokens Tokens `yaml:"tokens"`
 
+	// Names, or addresses, of applications on private networks or on this machine. The house calls what
+	// applications have registered, such as a back-channel logout URI, on the public Internet alone, unless its
+	// host is in this list. Whoever may register applications can have these hosts called.
+	InternalHosts []string `yaml:"internal_hosts"`
+
 	// Health and metrics, on a listener of their own.
 	Operations Operations `yaml:"operations"`
 

@@ -86,6 +86,11 @@ func (f field) shown() (values []string, list bool) {
 			values = append(values, p.String())
 		}
 		return values, true
+	case *[]string:
+		for _, s := range *v {
+			values = append(values, quote(s))
+		}
+		return values, true
 	}
 	return []string{f.text()}, false
 }

@@ -50,6 +50,8 @@ func (f field) kind() string {
 		return "list of secrets"
 	case *[]netip.Prefix:
 		return "list of networks"
+	case *[]string:
+		return "list of names"
 	}
 	return "text"
 }
@@ -81,7 +83,7 @@ func fields(c *Config) []field {
 func (f field) set(texts []string) error {
 	one := ""
 	switch f.target.(type) {
-	case *[]Secret, *[]netip.Prefix:
+	case *[]Secret, *[]netip.Prefix, *[]string:
 	default:
 		if len(texts) != 1 {
 			return fmt.Errorf("is a list, but must be a single value")
@@ -115,6 +117,8 @@ func (f field) set(texts []string) error {
 		for _, t := range texts {
 			*to = append(*to, NewSecret(t))
 		}
+	case *[]string:
+		*to = texts
 	case *[]netip.Prefix:
 		*to = nil
 		for _, t := range texts {

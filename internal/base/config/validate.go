@@ -35,6 +35,7 @@ func (c *Config) validate(now time.Time, look func(*validator)) []Problem {
 func (v *validator) embedded() {
 	v.issuer()
 	v.proxies()
+	v.internalHosts()
 	v.database()
 	v.masterKeys()
 	v.mail()

@@ -94,6 +94,16 @@ func (v *validator) proxies() {
 	}
 }
 
+// internalHosts demands names that can be compared with the host of an address.
+func (v *validator) internalHosts() {
+	for _, h := range v.InternalHosts {
+		_, err := netip.ParseAddr(h)
+		if h == "" || err != nil && strings.ContainsAny(h, ":/*[]@?# ") {
+			v.add("internal_hosts", "Write the host alone, such as app.internal or 10.1.2.3.", "%q is not the name or address of a host", h)
+		}
+	}
+}
+
 // certificate demands a pair that fits, is valid now, and covers the issuer's host.
 func (v *validator) certificate() {
 	if !v.hasTLS() {
