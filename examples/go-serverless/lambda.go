@@ -91,8 +91,9 @@ func (e event) request(ctx context.Context) (*http.Request, error) {
 // until ctx ends or the interface fails: it then starts the function anew.
 func serveLambda(ctx context.Context, address string, handler http.Handler) error {
 	base := "http://" + address + "/2018-06-01/runtime/invocation/"
+	platform := &http.Client{} // without a timeout: the function is frozen while there is nothing to do
 	for {
-		res, payload, err := call(ctx, http.MethodGet, base+"next", nil)
+		res, payload, err := call(ctx, platform, http.MethodGet, base+"next", nil)
 		if err != nil {
 			return err
 		}
@@ -107,19 +108,18 @@ func serveLambda(ctx context.Context, address string, handler http.Handler) erro
 		if err != nil {
 			return err
 		}
-		if _, _, err := call(ctx, http.MethodPost, request, body); err != nil {
+		if _, _, err := call(ctx, platform, http.MethodPost, request, body); err != nil {
 			return err
 		}
 	}
 }
 
-// call has no timeout: the platform freezes the function while there is nothing to do.
-func call(ctx context.Context, method, url string, body []byte) (*http.Response, []byte, error) {
+func call(ctx context.Context, client *http.Client, method, url string, body []byte) (*http.Response, []byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, err
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := client.Do(r)
 	if err != nil {
 		return nil, nil, err
 	}
