@@ -13,14 +13,19 @@ const (
 	usesEvery  = time.Minute // at most so often it is written when a key was last used
 )
 
-// Run does the work that goes on beside requests, until ctx ends: it delivers mail, notices what
-// other nodes have changed, and deletes what can no longer mean anything. It returns when all of
-// it has stopped.
+// Run does the work that goes on beside requests, until ctx ends: it delivers mail, tells
+// applications of sign-outs, notices what other nodes have changed, and deletes what can no longer
+// mean anything. It returns when all of it has stopped.
 func (h *House) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() {
 		if err := h.Outbox.Run(ctx); err != nil && ctx.Err() == nil {
 			h.Log.Error("mail is not delivered any more", "error", err)
+		}
+	})
+	all.Go(func() {
+		if err := h.Logouts.Run(ctx); err != nil && ctx.Err() == nil {
+			h.Log.Error("applications are not told of sign-outs any more", "error", err)
 		}
 	})
 	all.Go(func() { h.watch(ctx) })
@@ -61,6 +66,9 @@ func (h *House) Sweep(ctx context.Context) error {
 		return err
 	}
 	if err := h.APIKeys.Sweep(ctx, h.DB); err != nil {
+		return err
+	}
+	if err := h.Logouts.Sweep(ctx); err != nil {
 		return err
 	}
 	if err := h.sweepKeys(ctx); err != nil {

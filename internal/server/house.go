@@ -14,9 +14,11 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/config"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/feed"
+	"github.com/gatehouse-dev/gatehouse/internal/base/outbound"
 	"github.com/gatehouse-dev/gatehouse/internal/base/seal"
 	"github.com/gatehouse-dev/gatehouse/internal/core/access"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/backchannel"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/keys"
 	"github.com/gatehouse-dev/gatehouse/internal/core/mail"
@@ -61,6 +63,7 @@ type House struct {
 	People  *people.People
 	SignIn  *signin.SignIn
 	Outbox  *mail.Outbox
+	Logouts *backchannel.Logouts
 
 	watcher *feed.Watcher
 	leave   sync.Once
@@ -137,8 +140,12 @@ func (h *House) wire() {
 	h.APIKeys = access.NewAPIKeys(access.APIKeysOptions{
 		Clock: h.Clock, Apps: h.Apps, Access: h.Access, People: h.People, Revoker: h.Grants, Mail: h.Outbox,
 	})
+	h.Logouts = backchannel.New(backchannel.Options{
+		DB: h.DB, Clock: h.Clock, Apps: h.Apps, Keys: h.Keys, Tenant: h.tenantOf, Logger: h.Log,
+		HTTP: outbound.New(outbound.Options{InternalHosts: h.Config.InternalHosts, Loopback: h.Dev != nil}),
+	})
 	h.SignIn = signin.New(signin.Options{
-		Clock: h.Clock, Keys: h.Seal, People: h.People, Grants: h.Grants, Access: h.Access, APIKeys: h.APIKeys, Mail: h.Outbox,
+		Clock: h.Clock, Keys: h.Seal, People: h.People, Grants: h.Grants, Access: h.Access, APIKeys: h.APIKeys, Mail: h.Outbox, Logouts: h.Logouts,
 	})
 	h.leaving = make(chan struct{})
 	h.watcher = feed.NewWatcher(h.DB)
@@ -156,6 +163,18 @@ func (h *House) wire() {
 		defer cancel()
 		return h.Grants.CatchUp(ctx, h.DB.Tenant(tenantID))
 	})
+	h.watcher.Subscribe(feed.Revocation, func(context.Context, string) error {
+		h.Logouts.Wake() // whoever ended a session may be a command that cannot wait for applications
+		return nil
+	})
+}
+
+// tenantOf returns the tenant with an id, for background work.
+func (h *House) tenantOf(_ context.Context, id string) (*tenant.Tenant, error) {
+	if id != h.Tenant.ID {
+		return nil, fmt.Errorf("server: there is no tenant %s", id)
+	}
+	return h.Tenant, nil
 }
 
 // sender delivers by SMTP, or keeps mail in the inbox of a house of development.

@@ -18,6 +18,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/seal"
 	"github.com/gatehouse-dev/gatehouse/internal/core/access"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/backchannel"
 	"github.com/gatehouse-dev/gatehouse/internal/core/browser"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/keys"
@@ -35,6 +36,7 @@ type Server struct {
 	Access  *access.Access
 	APIKeys *access.APIKeys
 	Keys    *keys.Keys
+	Logouts *backchannel.Logouts
 	Grants  *grants.Grants
 	People  *people.People
 	SignIn  *signin.SignIn
