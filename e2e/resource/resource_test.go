@@ -3,8 +3,8 @@ package resource
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -107,13 +107,16 @@ func TestDialects(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
 	rfc9068 := worker(t, h.door)
-	id := "resource-servers/" + url.PathEscape(demo.Audience)
-	if _, err := h.Manage(http.MethodPatch, id, drive.Object{"token_dialect": "auth0"}); err != nil {
+	h.command("api", "update", demo.Audience, "--token-dialect", "auth0")
+	var auth0 string
+	if err := drive.WaitFor(t.Context(), func() error {
+		auth0 = worker(t, h.door)
+		if typ, alg := header(t, auth0, "typ"), header(t, auth0, "alg"); typ != "JWT" || alg != "RS256" {
+			return fmt.Errorf("the dialect auth0 is %s, %s", typ, alg)
+		}
+		return nil
+	}); err != nil {
 		t.Fatal(err)
-	}
-	auth0 := worker(t, h.door)
-	if typ, alg := header(t, auth0, "typ"), header(t, auth0, "alg"); typ != "JWT" || alg != "RS256" {
-		t.Fatalf("the dialect auth0 is %s, %s", typ, alg)
 	}
 	file := devJSON(h.House)
 	stock, spring, python := startSpring(t, file, "--dialect=auth0"), startSpring(t, file), startPython(t, file)
