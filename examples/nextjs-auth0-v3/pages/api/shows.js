@@ -1,5 +1,5 @@
 import { getAccessToken, withApiAuthRequired } from '@auth0/nextjs-auth0';
-import { loadShows } from '../../../shared/shows.js';
+import { loadShows } from '../../../shared/tvshows.js';
 
 export default withApiAuthRequired(async function shows(req, res) {
   try {

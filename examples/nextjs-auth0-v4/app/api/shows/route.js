@@ -1,6 +1,6 @@
 import { NextResponse } from 'next/server';
 import { auth0 } from '../../../lib/auth0.js';
-import { loadShows } from '../../../../shared/shows.js';
+import { loadShows } from '../../../../shared/tvshows.js';
 
 export const GET = auth0.withApiAuthRequired(async function shows() {
   try {

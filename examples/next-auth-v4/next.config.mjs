@@ -1,0 +1,4 @@
+export default {
+  experimental: { externalDir: true }, // ../shared
+  devIndicators: false,
+};
