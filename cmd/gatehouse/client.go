@@ -34,7 +34,7 @@ type clientFlags struct {
 	ThirdParty      *bool          `help:"Somebody else's application: people are asked for consent." negatable:""`
 	Audience        *string        `help:"The API that tokens are for when a request names none." placeholder:"IDENTIFIER"`
 	Grant           []string       `help:"What the application may do at an API in its own name, as 'IDENTIFIER=SCOPE SCOPE'." placeholder:"GRANT" sep:"none"`
-	GrantType       []string       `help:"authorization_code, refresh_token, client_credentials." placeholder:"NAME"`
+	GrantType       []string       `help:"authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code, …" placeholder:"NAME"`
 	AuthMethod      []string       `help:"client_secret_basic, client_secret_post, none." placeholder:"NAME"`
 	Description     *string        `help:"What it is." placeholder:"TEXT"`
 	RefreshOverlap  *time.Duration `help:"How long a used refresh token gets its successor again; at most 60s." placeholder:"DURATION"`

@@ -45,7 +45,7 @@ func (h *House) routes() ([]route, *signin.Handler, error) {
 		return nil, nil, err
 	}
 	people := &signin.Handler{
-		Clock: h.Clock, Seal: h.Seal, Apps: h.Apps, Access: h.Access, SignIn: h.SignIn, Render: render, Log: h.Log,
+		Clock: h.Clock, Seal: h.Seal, Apps: h.Apps, Access: h.Access, SignIn: h.SignIn, Grants: h.Grants, Render: render, Log: h.Log,
 	}
 	machines := &oauth.Server{
 		Clock: h.Clock, Seal: h.Seal, Apps: h.Apps, Access: h.Access, APIKeys: h.APIKeys, Keys: h.Keys, Grants: h.Grants, People: h.People, SignIn: h.SignIn,
@@ -120,6 +120,7 @@ func machineRoutes(s *oauth.Server) []route {
 		public(oauth.PathJWKS, s.JWKS),
 		both(oauth.PathAuthorize, s.Authorize),
 		registered(oauth.PathToken, s.Token),
+		registered(oauth.PathDeviceCode, s.DeviceCode),
 		registered(oauth.PathRevoke, s.Revoke),
 		registered(oauth.PathIntrospect, s.Introspect),
 		{path: oauth.PathUserInfo, methods: map[string]http.Handler{get: userInfo, post: userInfo, http.MethodOptions: userInfo}},
@@ -142,6 +143,7 @@ func peopleRoutes(h *signin.Handler, render *page.Renderer) []route {
 		form(signin.PathConsent, h.GetElsewhere, h.Post),
 		form(signin.PathSignOut, h.GetElsewhere, h.Post),
 		form(signin.PathPassword, h.GetPassword, h.PostPassword),
+		form(signin.PathDevice, h.GetDevice, h.PostDevice),
 		form(signin.PathFirstAdmin, h.GetFirstAdmin, h.PostFirstAdmin),
 		{path: page.AssetPrefix, prefix: true, methods: map[string]http.Handler{http.MethodGet: assets, http.MethodHead: assets}},
 	}

@@ -38,10 +38,20 @@ type Flow struct {
 	Challenge string `json:"c,omitempty"`
 	// Email is the address the page is about.
 	Email string `json:"e,omitempty"`
+	// Next is the page of ours that comes after signing in, in a flow without an application.
+	Next string `json:"n,omitempty"`
+	// Device is the device the page asks about.
+	Device *Device `json:"d,omitempty"`
 	// Logout is set on the page that asks whether to sign out.
 	Logout *Logout `json:"l,omitempty"`
 	// Binding is the hash of the browser's id.
 	Binding []byte `json:"b"`
+}
+
+// Device is a device that waits to be let in, as a person found it by its code.
+type Device struct {
+	UserCode string `json:"c"`
+	Handle   []byte `json:"h"`
 }
 
 // Logout is a validated request to sign out, waiting for the person to confirm it.

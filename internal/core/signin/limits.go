@@ -28,6 +28,13 @@ type Limits struct {
 	MailsAddress int64         // codes mailed to one address
 	MailsNetwork int64         // codes mailed because of one network
 	MailsDay     int64         // codes mailed by one tenant in a day
+
+	UserCodesWindow  time.Duration // of the two that follow
+	UserCodesSession int64         // wrong user codes of devices, typed in one session
+	UserCodesNetwork int64         // wrong user codes of devices, typed in one network
+
+	DeviceRequestsWindow time.Duration // of the one that follows
+	DeviceRequests       int64         // devices of one client in one network that ask to be let in
 }
 
 // DefaultLimits returns the limits that hold unless an operator sets others.
@@ -35,6 +42,8 @@ func DefaultLimits() Limits {
 	return Limits{
 		Window: 15 * time.Minute, Failures: 5, Spray: 100, Consecutive: 100,
 		MailWindow: time.Hour, MailsAddress: 3, MailsNetwork: 10, MailsDay: 10_000,
+		UserCodesWindow: time.Hour, UserCodesSession: 5, UserCodesNetwork: 20,
+		DeviceRequestsWindow: 10 * time.Minute, DeviceRequests: 100,
 	}
 }
 

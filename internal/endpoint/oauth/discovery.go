@@ -19,6 +19,8 @@ const (
 	PathToken         = "/oauth/token"
 	PathRevoke        = "/oauth/revoke"
 	PathIntrospect    = "/oauth/introspect"
+	PathDeviceCode    = "/oauth/device/code"
+	PathDevice        = "/device"
 	PathUserInfo      = "/userinfo"
 	PathJWKS          = "/.well-known/jwks.json"
 	PathOpenID        = "/.well-known/openid-configuration"
@@ -82,10 +84,11 @@ func metadata(tn *tenant.Tenant, ring *keys.Ring) oidc.Metadata {
 		RevocationEndpoint:                         tn.URL(PathRevoke),
 		IntrospectionEndpoint:                      tn.URL(PathIntrospect),
 		EndSessionEndpoint:                         tn.URL(PathEndSession),
+		DeviceAuthorizationEndpoint:                tn.URL(PathDeviceCode),
 		ScopesSupported:                            []string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, oauth.ScopeOfflineAccess},
 		ResponseTypesSupported:                     []string{string(oauth.ResponseTypeCode), string(oauth.ResponseTypeIDToken), string(oauth.ResponseTypeCodeIDToken)},
 		ResponseModesSupported:                     []string{string(oauth.ResponseModeQuery), string(oauth.ResponseModeFormPost), string(oauth.ResponseModeWebMessage)},
-		GrantTypesSupported:                        []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantClientCredentials, oauth.GrantTokenExchange},
+		GrantTypesSupported:                        []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantClientCredentials, oauth.GrantTokenExchange, oauth.GrantDeviceCode},
 		ACRValuesSupported:                         []string{signin.ACRPassword},
 		SubjectTypesSupported:                      []string{"public"},
 		IDTokenSigningAlgValuesSupported:           ring.Algorithms(),
@@ -101,5 +104,7 @@ func metadata(tn *tenant.Tenant, ring *keys.Ring) oidc.Metadata {
 		PromptValuesSupported:                      []string{"none", "login", "consent", "select_account", "create"},
 		UILocalesSupported:                         []string{"en"},
 		AuthorizationResponseIssParameterSupported: true,
+		BackchannelLogoutSupported:                 true,
+		BackchannelLogoutSessionSupported:          true,
 	}
 }

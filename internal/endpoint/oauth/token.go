@@ -40,6 +40,8 @@ func (s *Server) grant(r *http.Request, grantType string) (grant, bool) {
 		return s.grantClientCredentials, true
 	case oauth.GrantTokenExchange:
 		return s.exchangeFor(r), true
+	case oauth.GrantDeviceCode:
+		return s.grantDeviceCode, true
 	}
 	return nil, false
 }
@@ -118,5 +120,9 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error, u
 		w.Header().Set("WWW-Authenticate", oauth.Challenge("Basic", oauth.Parameter{Name: "realm", Value: "gatehouse"}))
 	}
 	setRetryAfter(w.Header(), err)
-	httpx.WriteJSON(w, e.Status(), e)
+	status := e.Status()
+	if e.Code == oauth.AccessDenied { // a person's word, not a lack of rights: 400 like all of RFC 8628 section 3.5
+		status = http.StatusBadRequest
+	}
+	httpx.WriteJSON(w, status, e)
 }

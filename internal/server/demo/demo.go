@@ -309,6 +309,7 @@ func thirdParty(c *apps.Client) *apps.Client {
 
 func native(name string) *apps.Client {
 	c, _ := apps.NewClient(name, apps.Native)
+	c.GrantTypes = append(c.GrantTypes, oauth.GrantDeviceCode)
 	c.RedirectURIs = append([]string{"http://127.0.0.1/callback", "http://127.0.0.1/", "http://[::1]/callback"}, quickstart("/callback")...)
 	c.DefaultRedirectURI, c.Audience = c.RedirectURIs[0], Audience
 	return c

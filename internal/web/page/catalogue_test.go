@@ -67,7 +67,7 @@ func TestPlaceholders(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := regexp.MustCompile(`\{[^}]*\}`)
-	known := map[string]bool{"{tenant}": true, "{client}": true, "{email}": true, "{min}": true, "{minutes}": true, "{host}": true, "{issuer}": true, "{file}": true}
+	known := map[string]bool{"{tenant}": true, "{client}": true, "{email}": true, "{min}": true, "{minutes}": true, "{host}": true, "{issuer}": true, "{file}": true, "{code}": true, "{network}": true}
 	for lang, c := range all {
 		for id, text := range c {
 			for _, name := range names.FindAllString(text, -1) {

@@ -17,6 +17,10 @@ const (
 	ErrCodeAttempts     Message = "error.code_attempts"    // the code was tried too often; a new one is needed
 	ErrToken            Message = "error.token"            // FirstAdmin: wrong or used
 	ErrLink             Message = "error.link"             // SetPassword: the link is used or too old
+	ErrUserCode         Message = "error.user_code"        // no device shows this code
+	ErrUserCodeExpired  Message = "error.user_code_expired"
+	ErrUserCodeUsed     Message = "error.user_code_used"   // somebody has decided about it before
+	ErrStarted          Message = "error.started"          // the person has not said that they started it
 	ErrBusy             Message = "error.busy"             // the house has too much to do; try again
 	ErrReauthentication Message = "error.reauthentication" // a flow asked for a fresh sign-in by the same person
 )
@@ -28,6 +32,7 @@ const (
 	NoticeRestarted       Message = "notice.restarted"     // the page was too old and starts over
 	NoticeSignInAgain     Message = "notice.sign_in_again" // the application wants a fresh sign-in
 	NoticeSignedOut       Message = "notice.signed_out"
+	NoticeDevice          Message = "notice.device" // a device waits to be let in
 )
 
 // fieldOf tells which field a message is about, "" if about none.
@@ -41,6 +46,10 @@ func fieldOf(m Message) string {
 		return FieldCode
 	case ErrToken:
 		return FieldToken
+	case ErrUserCode, ErrUserCodeExpired, ErrUserCodeUsed:
+		return FieldUserCode
+	case ErrStarted:
+		return FieldStarted
 	}
 	return ""
 }

@@ -59,13 +59,15 @@ func (f Frame) frame() Frame { return f }
 
 // Names of the form fields the pages send.
 const (
-	FieldFlow     = "flow"     // Frame.Flow, unchanged
-	FieldCSRF     = "csrf"     // Frame.CSRF, unchanged
-	FieldAction   = "action"   // the button that was pressed, one of the Action constants
-	FieldEmail    = "email"    // as typed
-	FieldPassword = "password" // as typed; new or current, as the page says
-	FieldCode     = "code"     // as typed: may hold spaces or a hyphen between digits
-	FieldToken    = "token"    // the one-time token of FirstAdmin, as typed
+	FieldFlow     = "flow"      // Frame.Flow, unchanged
+	FieldCSRF     = "csrf"      // Frame.CSRF, unchanged
+	FieldAction   = "action"    // the button that was pressed, one of the Action constants
+	FieldEmail    = "email"     // as typed
+	FieldPassword = "password"  // as typed; new or current, as the page says
+	FieldCode     = "code"      // as typed: may hold spaces or a hyphen between digits
+	FieldToken    = "token"     // the one-time token of FirstAdmin, as typed
+	FieldUserCode = "user_code" // the code a device shows, as typed
+	FieldStarted  = "started"   // DeviceConfirm: the person started this; any value
 )
 
 // Values of field "action". Every submit button has one; the first button of a
@@ -85,6 +87,9 @@ const (
 	ActionStay        = "stay"         // SignOut: keep the session
 	ActionRestart     = "restart"      // Expired, NoCookies: start the same request again
 	ActionCreateAdmin = "create_admin" // FirstAdmin
+	ActionLookUp      = "look_up"      // DeviceCode: code given
+	ActionLetIn       = "let_in"       // DeviceConfirm
+	ActionTurnAway    = "turn_away"    // DeviceConfirm
 	ActionClear       = "clear"        // Inbox: throw all mails away
 )
 

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -118,7 +119,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, in form, email 
 func (h *Handler) due(w http.ResponseWriter, r *http.Request, in form) {
 	switch {
 	case in.flow.Request == nil:
-		h.seeOther(w, PathSignIn)
+		h.seeOther(w, cmp.Or(in.flow.Next, PathSignIn))
 	case in.expected():
 		h.Authorization.ContinueAs(w, r, in.flow, in.session)
 	default:

@@ -112,14 +112,21 @@ func (h *Handler) ConsentPage(w http.ResponseWriter, r *http.Request, f browser.
 	if origin, ok := oauth.Origin(cmp.Or(f.Request.RedirectURI, c.DefaultRedirectURI)); ok {
 		p.ClientHost = hostOf(origin)
 	}
-	for _, scope := range f.Shown {
+	p.Scopes = scopes(f.Shown, api)
+	h.Render.Render(w, r, http.StatusOK, p)
+}
+
+// scopes are what an application asks for, in words for people. api is nil where it asks for none.
+func scopes(asked oauth.Scope, api *apps.API) []page.Scope {
+	var out []page.Scope
+	for _, scope := range asked {
 		shown := page.Scope{Name: scope}
 		if api != nil && api.Scopes().Contains(scope) {
 			shown.API, shown.Description = api.Name, description(api, scope)
 		}
-		p.Scopes = append(p.Scopes, shown)
+		out = append(out, shown)
 	}
-	h.Render.Render(w, r, http.StatusOK, p)
+	return out
 }
 
 func description(api *apps.API, scope string) string {

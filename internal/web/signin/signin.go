@@ -1,5 +1,5 @@
 // Package signin serves the pages on which people sign up, sign in, allow and leave: every form
-// under /u/. It reads what was typed, asks package core/signin, and draws what comes next with
+// under /u/, and /device. It reads what was typed, asks package core/signin, and draws what comes next with
 // package page.
 //
 // A form carries its flow sealed (package core/browser); how far the person has come is in the
@@ -8,6 +8,7 @@
 package signin
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/access"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/browser"
+	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/internal/web/page"
@@ -48,6 +50,7 @@ type Handler struct {
 	Apps          *apps.Apps
 	Access        *access.Access
 	SignIn        *signin.SignIn
+	Grants        *grants.Grants
 	Authorization Authorization
 	Render        *page.Renderer
 	Log           *slog.Logger
@@ -63,6 +66,7 @@ const (
 	PathSignOut    = "/u/sign-out"
 	PathPassword   = "/u/password"
 	PathFirstAdmin = "/u/first-administrator"
+	PathDevice     = "/device" // RFC 8628: short, because people type it
 )
 
 // form is what a page sent: what was typed, in which flow, by whom.
@@ -110,7 +114,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) (form, bool) {
 		h.Authorization.Restart(w, r, flow, session)
 		return form{}, false
 	case errors.Is(err, browser.ErrExpiredFlow):
-		h.seeOther(w, PathSignIn)
+		h.seeOther(w, cmp.Or(flow.Next, PathSignIn))
 		return form{}, false
 	case err != nil && cookies.Identity(r) == "":
 		h.Render.Render(w, r, http.StatusBadRequest, page.NoCookies{Frame: h.plain(tn)})
@@ -175,7 +179,7 @@ func (h *Handler) from(r *http.Request, f browser.Flow) signin.From {
 func (h *Handler) signedIn(w http.ResponseWriter, r *http.Request, f browser.Flow, result *signin.Result) {
 	browser.CookiesOf(tenant.From(r.Context()), h.Clock.Now()).SignedIn(w, result)
 	if f.Request == nil {
-		h.seeOther(w, PathSignIn)
+		h.seeOther(w, cmp.Or(f.Next, PathSignIn))
 		return
 	}
 	h.Authorization.Continue(w, r, f, result.Session)

@@ -56,6 +56,19 @@ func Samples() []Sample {
 	longConsent := consent
 	longConsent.ClientName, longConsent.Email = long, longMail
 	longConsent.Scopes = append([]page.Scope{{Name: "urn:example:a-scope-nobody-described:" + "read-and-write-and-everything-in-between"}}, consent.Scopes...)
+	device := with(func(f *page.Frame) { f.Post, f.FormAction = "/device", nil })
+	onDevice := func(errors ...page.Message) page.Frame {
+		f := device
+		f.Errors = errors
+		return f
+	}
+	deviceConfirm := page.DeviceConfirm{
+		Frame: device, ClientName: "Watchlist", Email: "ada@example.com", UserCode: "WDJB-MJHT", Scopes: consent.Scopes,
+		Network: "198.51.100.7", SameNetwork: true,
+	}
+	elsewhere := deviceConfirm
+	elsewhere.Frame, elsewhere.ClientName, elsewhere.ThirdParty, elsewhere.Email = onDevice(page.ErrStarted), long, true, longMail
+	elsewhere.Network, elsewhere.SameNetwork, elsewhere.Minutes = "2001:db8:1:2::/64", false, 4
 	mistake := page.ErrorPage{
 		Frame: page.Frame{TenantName: "TV Shows"}, Code: "invalid_request", Ref: "0195a1b2c3d4",
 		Description: "The redirect_uri is not registered for this client.", Parameter: "redirect_uri",
@@ -91,6 +104,15 @@ func Samples() []Sample {
 		{"firstadmin-error", 422, page.FirstAdmin{Frame: wrong(page.ErrToken), Email: "root@example.com", MinPasswordLength: 15}},
 		{"consent", 200, consent},
 		{"consent-long", 200, longConsent},
+		{"devicecode", 200, page.DeviceCode{Frame: device, Email: "ada@example.com"}},
+		{"devicecode-prefilled", 200, page.DeviceCode{Frame: device, Email: "ada@example.com", UserCode: "WDJB-MJHT", Prefilled: true}},
+		{"devicecode-error", 422, page.DeviceCode{Frame: onDevice(page.ErrUserCode), Email: "ada@example.com", UserCode: "WDJB-MJHX"}},
+		{"devicecode-expired", 422, page.DeviceCode{Frame: onDevice(page.ErrUserCodeExpired), Email: longMail, UserCode: "WDJB-MJHT"}},
+		{"devicecode-used", 422, page.DeviceCode{Frame: onDevice(page.ErrUserCodeUsed), Email: "ada@example.com", UserCode: "WDJB-MJHT"}},
+		{"deviceconfirm", 200, deviceConfirm},
+		{"deviceconfirm-elsewhere", 422, elsewhere},
+		{"devicedone", 200, page.DeviceDone{Frame: page.Frame{TenantName: "TV Shows"}, ClientName: "Watchlist"}},
+		{"devicedenied", 200, page.DeviceDenied{Frame: page.Frame{TenantName: "TV Shows"}}},
 		{"signedin", 200, page.SignedIn{Frame: frame, Email: "ada@example.com", AccountURL: "/account"}},
 		{"signedin-flow", 200, page.SignedIn{Frame: frame, Email: "ada@example.com", ClientName: "Watchlist"}},
 		{"signout", 200, page.SignOut{Frame: frame, Email: "ada@example.com", ClientName: "Watchlist"}},
