@@ -105,4 +105,4 @@ def create(house):
 
 if __name__ == "__main__":
     with open(os.environ.get("GATEHOUSE_DEV", "../../.gatehouse/dev.json"), encoding="utf-8") as file:
-        create(json.load(file)).run("localhost", int(os.environ.get("PORT", "8092")), threaded=True)
+        create(json.load(file)).run("localhost", int(os.environ.get("PORT", "8096")), threaded=True)
