@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"net/http"
 
+	"github.com/gatehouse-dev/gatehouse/guard"
 	"github.com/gatehouse-dev/gatehouse/guard/oidclogin"
 )
 
@@ -15,19 +16,29 @@ type members struct{ db *sql.DB }
 
 type member struct{ Subject, Name, Email, Role string }
 
+// describe reads what the house says of somebody.
+func describe(who *guard.Principal) (m member, err error) {
+	var claims struct {
+		Name  string `json:"name"`
+		Email string `json:"email"`
+	}
+	err = who.DecodeClaims(&claims)
+	return member{Subject: who.Subject, Name: cmp.Or(claims.Name, claims.Email), Email: claims.Email}, err
+}
+
 // welcome runs when somebody has signed in, before the session is kept. The first one to come is the
 // administrator.
 func (m *members) welcome(ctx context.Context, s *oidclogin.Session) error {
-	var claims struct{ Name, Email string }
 	who := s.Principal()
-	if err := who.DecodeClaims(&claims); err != nil {
+	is, err := describe(who)
+	if err != nil {
 		return err
 	}
 	var role string
-	err := m.db.QueryRowContext(ctx, `INSERT INTO members (subject, name, email, role)
+	err = m.db.QueryRowContext(ctx, `INSERT INTO members (subject, name, email, role)
 		VALUES ($1, $2, $3, CASE WHEN EXISTS (SELECT 1 FROM members) THEN 'viewer' ELSE 'admin' END)
 		ON CONFLICT (subject) DO UPDATE SET name = excluded.name, email = excluded.email RETURNING role`,
-		who.Subject, cmp.Or(claims.Name, claims.Email), claims.Email).Scan(&role)
+		who.Subject, is.Name, is.Email).Scan(&role)
 	if err != nil {
 		return err
 	}

@@ -74,13 +74,11 @@ func (a *app) show(w http.ResponseWriter, r *http.Request, status int, page stri
 	v := view{Data: data, r: r}
 	if s, ok := oidclogin.FromContext(r.Context()); ok {
 		v.Who = s.Principal()
-		var claims struct{ Name, Email string }
-		if err := v.Who.DecodeClaims(&claims); err != nil {
+		is, err := describe(v.Who)
+		if err != nil {
 			return err
 		}
-		if v.Name = claims.Name; v.Name == "" {
-			v.Name = claims.Email
-		}
+		v.Name = is.Name
 		if v.Said = s.Value(said); v.Said != "" {
 			if err := s.SetValue(r.Context(), said, ""); err != nil {
 				a.Logger.WarnContext(r.Context(), "message", "error", err)
