@@ -10,6 +10,7 @@
 package backchannel
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -26,11 +27,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 )
 
-// MaxWaiting is how many deliveries wait for one application at most. What comes on top is written down
-// as failed at once: an application that is away cannot fill the database.
-const MaxWaiting = 10_000
-
-// Options are what the subject stands on. All fields but Logger are required.
+// Options are what the subject stands on. All fields but Logger and MaxWaiting are required.
 type Options struct {
 	DB    *db.DB
 	Clock clock.Clock
@@ -43,6 +40,9 @@ type Options struct {
 	// Tenant returns the tenant with an id.
 	Tenant func(ctx context.Context, id string) (*tenant.Tenant, error)
 	Logger *slog.Logger
+	// MaxWaiting is how many deliveries wait for one application at most; 10,000 when zero. What comes on
+	// top is written down as failed at once: an application that is away cannot fill the database.
+	MaxWaiting int
 }
 
 // Logouts is the subject's verbs, and its outbox. It is safe for concurrent use.
@@ -56,6 +56,7 @@ func New(o Options) *Logouts {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.MaxWaiting = cmp.Or(o.MaxWaiting, 10_000)
 	l := &Logouts{Options: o}
 	l.queue = l.newQueue()
 	return l
@@ -114,7 +115,7 @@ func (l *Logouts) end(tx *db.Tx, mark, whose, because string, namesUser bool) er
 	if n, err := tx.Exec(mark, whose); err != nil || n == 0 {
 		return err
 	}
-	full, err := withoutRoom(tx, id.UUID(), namesUser, because, db.Micros(now), int64(MaxWaiting))
+	full, err := withoutRoom(tx, id.UUID(), namesUser, because, db.Micros(now), l.MaxWaiting)
 	if err != nil {
 		return fmt.Errorf("backchannel: write deliveries: %w", err)
 	}

@@ -188,7 +188,7 @@ type Failure string
 // The failures. All but NoAddress and QueueFull are tried again.
 const (
 	NoAddress      Failure = "no_address"      // the client is gone, or has no backchannel_logout_uri any more
-	QueueFull      Failure = "queue_full"      // MaxWaiting deliveries were waiting for the client already
+	QueueFull      Failure = "queue_full"      // Options.MaxWaiting deliveries were waiting for the client already
 	AddressRefused Failure = "address_refused" // the address is none that the house calls
 	TimedOut       Failure = "timeout"         // no answer in time
 	Unreachable    Failure = "unreachable"     // no connection, no certificate, no HTTP
