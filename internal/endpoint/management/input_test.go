@@ -26,6 +26,7 @@ func TestThreat_AD04_UnknownFieldsAreRefused(t *testing.T) {
 	valid := map[string]m{
 		"POST clients":                         {"name": "x", "app_type": "spa"},
 		"PATCH clients/" + spa:                 {"name": "x"},
+		"POST apps":                            {"building": "spa", "sdk": "auth0-react", "name": "x"},
 		"POST client-grants":                   {"client_id": machine, "audience": demo.Audience, "scope": []string{}},
 		"PATCH client-grants/" + grant:         {"scope": []string{}},
 		"POST resource-servers":                {"identifier": "https://x.example/"},

@@ -56,6 +56,9 @@ func routes() []route {
 		{del, "clients/{id}", "delete:clients", theClient, nil, false, deleteClient},
 		{post, "clients/{id}/rotate-secret", "update:clients", theClient, nil, false, rotateSecret},
 
+		{get, "apps/guide", "read:clients", nobody, nil, false, getGuide},
+		{post, "apps", "create:clients", nobody, nil, true, createApplication},
+
 		{get, "client-grants", "read:client_grants", nobody, paged("client_id", "audience"), false, listClientGrants},
 		{post, "client-grants", "create:client_grants", nobody, nil, true, createClientGrant},
 		{patch, "client-grants/{id}", "update:client_grants", nobody, nil, true, updateClientGrant},
@@ -89,6 +92,8 @@ func routes() []route {
 		{get, "keys/signing", "read:signing_keys", nobody, nil, false, listSigningKeys},
 		{post, "keys/signing/rotate", "create:signing_keys", nobody, nil, false, rotateSigningKeys},
 		{put, "keys/signing/{id}/revoke", "update:signing_keys", nobody, nil, false, revokeSigningKey},
+
+		{get, "logout-receipts", "read:logout_receipts", nobody, paged("client_id", "user_id", "session_id"), false, listLogoutReceipts},
 
 		{get, "logs", "read:logs", nobody, []string{"from", "take", "user_id"}, false, listLogs},
 	}
