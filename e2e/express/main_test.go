@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
 	"github.com/gatehouse-dev/gatehouse/e2e/drive"
 )
 
@@ -47,6 +50,16 @@ func change(t *testing.T, h *drive.House, client string, fields drive.Object) {
 
 // port is what stands behind the colon.
 func (s site) port() string { return s.address[strings.LastIndexByte(s.address, ':')+1:] }
+
+// cookiesOf returns what a browser would send to an origin.
+func cookiesOf(b *drive.Tab, origin string) []*network.Cookie {
+	b.T.Helper()
+	got, err := chromedp.Call(b.Ctx, network.GetCookies, network.GetCookiesParams{URLs: []string{origin}})
+	if err != nil {
+		b.T.Fatal(err)
+	}
+	return got.Cookies
+}
 
 // writeDev writes what the examples read, as `gatehouse dev` does.
 func writeDev(t *testing.T, h *drive.House) string {

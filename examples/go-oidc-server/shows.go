@@ -32,7 +32,7 @@ type show struct {
 func (s show) Hue() int {
 	sum := 0
 	for _, c := range []byte(s.Title) {
-		sum = (sum*31 + int(c)) % 1201
+		sum = (sum*37 + int(c)) % 1201
 	}
 	return sum % 12
 }
