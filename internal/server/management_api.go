@@ -40,6 +40,7 @@ func ManagementPermissions() []apps.Permission {
 		{Value: "read:signing_keys", Description: "See the keys that sign tokens, but not their private parts"},
 		{Value: "create:signing_keys", Description: "Rotate the keys that sign tokens"},
 		{Value: "update:signing_keys", Description: "Revoke keys that sign tokens"},
+		{Value: "read:logout_receipts", Description: "See which applications were told of sign-outs"},
 		{Value: "read:logs", Description: "Read the audit log"},
 	}
 }
@@ -54,7 +55,7 @@ func (h *House) managementAPI() (route, error) {
 	api, err := management.New(management.Options{
 		Admin: h.Admin(), Apps: h.Apps, Access: h.Access, APIKeys: h.APIKeys, People: h.People, SignIn: h.SignIn,
 		Tokens: grants.AccessTokens{Clock: h.Clock, Keys: h.Keys, Apps: h.Apps, Grants: h.Grants},
-		Keys:   h.Keys, RotateKeys: h.RotateKeys, RevokeKey: h.RevokeKey,
+		Keys:   h.Keys, Logouts: h.Logouts, RotateKeys: h.RotateKeys, RevokeKey: h.RevokeKey,
 		Log: h.Log, Permissions: ManagementPermissions(), PasswordLink: signin.PasswordLink,
 	})
 	return route{path: management.Prefix, prefix: true, all: api}, err

@@ -26,6 +26,7 @@ type Client struct {
 	TokenEndpointAuthMethods   []oauth.AuthMethod `json:"token_endpoint_auth_methods"`
 	JWTConfiguration           JWTConfiguration   `json:"jwt_configuration"`
 	RefreshToken               RefreshToken       `json:"refresh_token"`
+	OIDCLogout                 OIDCLogout         `json:"oidc_logout"`
 	Profile                    apps.Profile       `json:"profile"`
 	DefaultRedirectURI         string             `json:"default_redirect_uri"`
 	DefaultAudience            string             `json:"default_audience"`
@@ -50,12 +51,21 @@ type RefreshToken struct {
 	IdleTokenLifetime int64  `json:"idle_token_lifetime"`
 }
 
+// OIDCLogout is how an application is told of sign-outs (OpenID Connect Back-Channel Logout 1.0). There is
+// one address, or none.
+type OIDCLogout struct {
+	BackchannelLogoutURLs            []string `json:"backchannel_logout_urls"`
+	BackchannelLogoutSessionRequired bool     `json:"backchannel_logout_session_required"`
+}
+
 // The one value that some members of Auth0's have here: they may be sent, and change nothing.
 const (
 	idTokenAlg     = "RS256"
 	rotationType   = "rotating"
 	expirationType = "expiring"
 	nonInteractive = "non_interactive" // what Auth0 calls a machine
+
+	logoutInitiators = "all" // whatever ends a session is told
 )
 
 // ShowClient returns what is shown of a client. secret is empty but where it was made just now.
@@ -68,9 +78,18 @@ func ShowClient(tn *tenant.Tenant, client *apps.Client, secret string) Client {
 		TokenEndpointAuthMethods: client.AuthMethods, TokenEndpointAuthMethod: client.AuthMethods[0],
 		JWTConfiguration: JWTConfiguration{seconds(client.IDTokenTTL()), idTokenAlg},
 		RefreshToken:     RefreshToken{rotationType, expirationType, seconds(refresh.Overlap), seconds(refresh.Lifetime), seconds(refresh.Idle)},
+		OIDCLogout:       showLogout(client),
 		Profile:          client.Profile, DefaultRedirectURI: client.DefaultRedirectURI, DefaultAudience: client.Audience, Disabled: client.Disabled,
 		InsecureUserinfoQueryToken: client.InsecureUserinfoQueryToken, CreatedAt: stamp(client.CreatedAt), UpdatedAt: stamp(client.UpdatedAt),
 	}
+}
+
+func showLogout(client *apps.Client) OIDCLogout {
+	out := OIDCLogout{BackchannelLogoutURLs: []string{}, BackchannelLogoutSessionRequired: client.BackchannelLogoutSessionRequired}
+	if client.BackchannelLogoutURI != "" {
+		out.BackchannelLogoutURLs = append(out.BackchannelLogoutURLs, client.BackchannelLogoutURI)
+	}
+	return out
 }
 
 func appType(t apps.Type) string {
@@ -102,6 +121,7 @@ type clientInput struct {
 	TokenEndpointAuthMethods   *[]oauth.AuthMethod `json:"token_endpoint_auth_methods"`
 	JWTConfiguration           *jwtInput           `json:"jwt_configuration"`
 	RefreshToken               *refreshInput       `json:"refresh_token"`
+	OIDCLogout                 *logoutInput        `json:"oidc_logout"`
 	Profile                    *apps.Profile       `json:"profile"`
 	DefaultRedirectURI         *string             `json:"default_redirect_uri"`
 	DefaultAudience            *string             `json:"default_audience"`
@@ -120,6 +140,14 @@ type refreshInput struct {
 	Leeway            *int64  `json:"leeway"`
 	TokenLifetime     *int64  `json:"token_lifetime"`
 	IdleTokenLifetime *int64  `json:"idle_token_lifetime"`
+}
+
+type logoutInput struct {
+	BackchannelLogoutURLs            *[]string `json:"backchannel_logout_urls"`
+	BackchannelLogoutSessionRequired *bool     `json:"backchannel_logout_session_required"`
+	BackchannelLogoutInitiators      *struct {
+		Mode *string `json:"mode"`
+	} `json:"backchannel_logout_initiators"`
 }
 
 // apply sets what is there. What must hold of the result is for the core to judge.
@@ -155,6 +183,9 @@ func (in *clientInput) apply(c *apps.Client) error {
 			return err
 		}
 	}
+	if err := in.OIDCLogout.apply(c); err != nil {
+		return err
+	}
 	r := in.RefreshToken
 	if r == nil {
 		return nil
@@ -171,6 +202,29 @@ func (in *clientInput) apply(c *apps.Client) error {
 		}
 	}
 	return nil
+}
+
+func (in *logoutInput) apply(c *apps.Client) error {
+	if in == nil {
+		return nil
+	}
+	if in.BackchannelLogoutURLs != nil {
+		c.BackchannelLogoutURI = ""
+		switch urls := *in.BackchannelLogoutURLs; len(urls) {
+		case 0:
+		case 1:
+			if c.BackchannelLogoutURI = urls[0]; urls[0] == "" {
+				return fault.Field("oidc_logout.backchannel_logout_urls", "an empty address is none: send an empty list")
+			}
+		default:
+			return fault.Field("oidc_logout.backchannel_logout_urls", "at most one address")
+		}
+	}
+	set(&c.BackchannelLogoutSessionRequired, in.BackchannelLogoutSessionRequired)
+	if in.BackchannelLogoutInitiators == nil {
+		return nil
+	}
+	return only("oidc_logout.backchannel_logout_initiators.mode", in.BackchannelLogoutInitiators.Mode, logoutInitiators)
 }
 
 // only accepts a member that has one value here.

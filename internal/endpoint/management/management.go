@@ -21,6 +21,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/admin"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/backchannel"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/keys"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
@@ -43,6 +44,7 @@ type Options struct {
 	SignIn  *signin.SignIn
 	Tokens  grants.AccessTokens
 	Keys    *keys.Keys
+	Logouts *backchannel.Logouts
 	// RotateKeys publishes new signing keys, for every algorithm in use where none is named, and
 	// RevokeKey drops one with all that it has signed.
 	RotateKeys func(ctx context.Context, algs []jose.Alg, by audit.Origin) error

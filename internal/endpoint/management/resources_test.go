@@ -27,7 +27,11 @@ func TestClients(t *testing.T) {
 		"name": "Shop", "app_type": "regular_web", "callbacks": []string{"https://shop.example/cb"}, "allowed_logout_urls": []string{"https://shop.example/"},
 		"is_first_party": false, "token_endpoint_auth_method": "client_secret_post", "profile": "oidc-basic",
 		"jwt_configuration": m{"lifetime_in_seconds": 3600, "alg": "RS256"},
-		"refresh_token":     m{"rotation_type": "rotating", "expiration_type": "expiring", "leeway": 10, "token_lifetime": 7200, "idle_token_lifetime": 3600},
+		"oidc_logout": m{
+			"backchannel_logout_urls": []string{"https://shop.example/logout"}, "backchannel_logout_session_required": true,
+			"backchannel_logout_initiators": m{"mode": "all"},
+		},
+		"refresh_token": m{"rotation_type": "rotating", "expiration_type": "expiring", "leeway": 10, "token_lifetime": 7200, "idle_token_lifetime": 3600},
 	})
 	id := made.get("client_id")
 	delete(made.object, "client_secret")
@@ -37,6 +41,7 @@ func TestClients(t *testing.T) {
 		"grant_types": []any{"authorization_code", "refresh_token"}, "token_endpoint_auth_method": "client_secret_post",
 		"token_endpoint_auth_methods": []any{"client_secret_post"}, "jwt_configuration": m{"lifetime_in_seconds": 3600.0, "alg": "RS256"},
 		"refresh_token": m{"rotation_type": "rotating", "expiration_type": "expiring", "leeway": 10.0, "token_lifetime": 7200.0, "idle_token_lifetime": 3600.0},
+		"oidc_logout":   m{"backchannel_logout_urls": []any{"https://shop.example/logout"}, "backchannel_logout_session_required": true},
 		"profile":       "oidc-basic", "default_redirect_uri": "", "default_audience": "", "disabled": false, "insecure_userinfo_query_token": false,
 		"created_at": "2026-01-02T03:04:05.000Z", "updated_at": "2026-01-02T03:04:05.000Z",
 	}
@@ -65,8 +70,15 @@ func TestClients(t *testing.T) {
 		{"web_origins": []string{"https://shop.example/path"}},
 		{"default_redirect_uri": "https://elsewhere.example/"},
 		{"jwt_configuration": m{"lifetime_in_seconds": 1 << 62}},
+		{"oidc_logout": m{"backchannel_logout_urls": []string{"https://a.example/", "https://b.example/"}}},
+		{"oidc_logout": m{"backchannel_logout_urls": []string{""}}},
+		{"oidc_logout": m{"backchannel_logout_initiators": m{"mode": "custom"}}},
+		{"app_type": "native"}, // it has no server to be told at
 	} {
 		c.want(400, "PATCH", "clients/"+id, bad)
+	}
+	if got := c.want(200, "PATCH", "clients/"+id, m{"oidc_logout": m{"backchannel_logout_urls": []string{}}}); strings.Contains(got.raw, "/logout") {
+		t.Errorf("it is told still: %s", got.raw)
 	}
 	machine := c.want(201, "POST", "clients", m{"name": "Job", "app_type": "non_interactive"})
 	if machine.get("app_type") != "non_interactive" || machine.get("client_secret") == "" {

@@ -30,7 +30,7 @@ func (s *Server) grantAuthorizationCode(ctx context.Context, tn *tenant.Tenant, 
 			}
 			return s.Logouts.Join(tx, tn, client, c.Auth.SID, c.UserID)
 		},
-		Family:   func(c grants.Code) *grants.NewFamily { return newFamily(tn, client, c.Scope) },
+		Family: func(c grants.Code) *grants.NewFamily { return newFamily(tn, client, c.Scope) },
 	})
 	if errors.Is(err, grants.ErrInvalidCode) {
 		return nil, oauth.NewError(oauth.InvalidGrant, "The code is invalid, expired or used.").WithCause(err)

@@ -3,6 +3,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -56,6 +57,8 @@ type Client struct {
 	LogoutURLs         []string `json:"logout_urls"`
 	WebOrigins         []string `json:"web_origins"`
 	Audience           string   `json:"audience"`
+	// BackchannelLogoutURI is where it is told of sign-outs; empty: it is not.
+	BackchannelLogoutURI string `json:"backchannel_logout_uri"`
 }
 
 // Content is what the house was filled with.
@@ -113,6 +116,8 @@ type Extra struct {
 	RedirectURIs []string
 	LogoutURLs   []string
 	WebOrigins   []string
+	// BackchannelLogoutURI is where it is told of sign-outs; empty: it is not.
+	BackchannelLogoutURI string
 }
 
 // Seed writes what is missing and brings the rest up to date; what a developer has added stays.
@@ -207,6 +212,7 @@ func (s *seeder) planClients(extras []Extra) func(context.Context) error {
 		default:
 			wanted = append(wanted, regularWeb(e.Name, e.RedirectURIs, e.LogoutURLs))
 		}
+		wanted[len(wanted)-1].BackchannelLogoutURI = e.BackchannelLogoutURI
 	}
 	wanted = append(wanted, machine(Management, map[string]oauth.Scope{s.Tenant.ManagementAudience(): s.managementScope()}))
 	return func(ctx context.Context) error {
@@ -248,6 +254,7 @@ func (s *seeder) planClient(w *apps.Client, existing []*apps.Client) error {
 		w.ClientID, w.CreatedAt, write = existing[i].ClientID, existing[i].CreatedAt, s.Apps.UpdateClient
 		w.RedirectURIs = union(w.RedirectURIs, existing[i].RedirectURIs)
 		w.LogoutURLs = union(w.LogoutURLs, existing[i].LogoutURLs)
+		w.BackchannelLogoutURI = cmp.Or(w.BackchannelLogoutURI, existing[i].BackchannelLogoutURI)
 		w.WebOrigins = union(w.WebOrigins, existing[i].WebOrigins)
 	}
 	if w.Name == Machine {
@@ -256,7 +263,7 @@ func (s *seeder) planClient(w *apps.Client, existing []*apps.Client) error {
 	s.content.Clients = append(s.content.Clients, Client{
 		Name: w.Name, Type: string(w.Type), ThirdParty: w.ThirdParty, Profile: string(w.Profile), ClientID: w.ClientID, ClientSecret: secret,
 		RedirectURIs: orEmpty(w.RedirectURIs), DefaultRedirectURI: w.DefaultRedirectURI, LogoutURLs: orEmpty(w.LogoutURLs),
-		WebOrigins: orEmpty(w.WebOrigins), Audience: w.Audience,
+		WebOrigins: orEmpty(w.WebOrigins), Audience: w.Audience, BackchannelLogoutURI: w.BackchannelLogoutURI,
 	})
 	s.plan(func(tx *db.Tx) error { return write(tx, w) })
 	return nil
