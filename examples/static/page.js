@@ -1,3 +1,4 @@
+import './back.js';
 import './style.css';
 import { choose, way, ways } from './renewal.js';
 import { claimsOf, fetchShows } from './shows.js';
@@ -24,7 +25,10 @@ export function showPage(title, apiUrl, person) {
   async function draw() {
     const user = await person.user();
     const protectedView = window.location.pathname === '/profile';
-    if (protectedView && !user) return person.signIn('/profile');
+    if (protectedView && !user) {
+      window.history.replaceState(null, '', '/'); // where the back button leads from the house
+      return person.signIn('/profile');
+    }
     for (const element of document.querySelectorAll('[data-for]')) element.hidden = (element.dataset.for === 'somebody') !== Boolean(user);
     part('greeting').textContent = user ? `Hello, ${user.name ?? user.email}` : 'You are signed out';
     part('home').hidden = protectedView;

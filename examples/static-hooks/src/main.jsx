@@ -1,6 +1,7 @@
 import React from 'react';
 import { render } from 'react-dom';
 import { Auth0Provider } from 'use-auth0-hooks';
+import '../../static/back.js';
 import { config, scope } from '../../static/config.js';
 import '../../static/style.css';
 import { App } from './App.jsx';

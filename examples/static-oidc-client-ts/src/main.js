@@ -1,4 +1,4 @@
-import { InMemoryWebStorage, UserManager, WebStorageStateStore } from 'oidc-client-ts';
+import { ErrorResponse, InMemoryWebStorage, UserManager, WebStorageStateStore } from 'oidc-client-ts';
 import { config, scope } from '../../static/config.js';
 import { showPage } from '../../static/page.js';
 import { way } from '../../static/renewal.js';
@@ -44,7 +44,19 @@ async function start() {
     signIn: (path) => manager.signinRedirect({ state: { path } }),
     signInByPopup: () => manager.signinPopup(),
     signOut: () => manager.signoutRedirect(),
-    token: async ({ fresh }) => (fresh ? await manager.signinSilent() : await manager.getUser()).access_token,
+    token: accessToken,
     revoke: () => manager.revokeTokens(),
   });
+}
+
+async function accessToken({ fresh }) {
+  const user = await manager.getUser();
+  if (user && !user.expired && !fresh) return user.access_token;
+  try {
+    return (await manager.signinSilent()).access_token;
+  } catch (error) {
+    // The house said no: what is kept here is worth nothing. A network that failed says nothing.
+    if (error instanceof ErrorResponse) await manager.removeUser();
+    throw error;
+  }
 }

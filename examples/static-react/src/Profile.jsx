@@ -16,5 +16,9 @@ export const Profile = withAuthenticationRequired(
       </section>
     );
   },
-  { onRedirecting: () => <p>Taking you to the sign-in page …</p> },
+  {
+    onRedirecting: () => <p>Taking you to the sign-in page …</p>,
+    // Where the back button leads from the house.
+    onBeforeAuthentication: () => window.history.replaceState(null, '', '/'),
+  },
 );

@@ -1,5 +1,6 @@
 import { createRoot } from 'react-dom/client';
 import { Auth0Provider } from '@auth0/auth0-react';
+import '../../static/back.js';
 import { config, scope } from '../../static/config.js';
 import { way } from '../../static/renewal.js';
 import '../../static/style.css';

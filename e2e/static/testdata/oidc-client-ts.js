@@ -1,0 +1,17 @@
+import { UserManager, WebStorageStateStore } from 'oidc-client-ts';
+
+const config = await (await fetch('/config.json')).json();
+const manager = new UserManager({
+  authority: config.domain,
+  client_id: config.clientId,
+  redirect_uri: window.location.origin,
+  scope: 'openid offline_access',
+  userStore: new WebStorageStateStore({ store: window.localStorage }),
+  automaticSilentRenew: false,
+});
+
+export const signIn = () => manager.signinRedirect();
+export const handleCallback = () => manager.signinCallback();
+export const isSignedIn = async () => Boolean(await manager.getUser());
+export const renew = () => manager.signinSilent();
+export const keptRefreshToken = async () => (await manager.getUser())?.refresh_token;

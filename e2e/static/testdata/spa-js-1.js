@@ -1,0 +1,17 @@
+import createAuth0Client from 'auth0-spa-js-1';
+
+const config = await (await fetch('/config.json')).json();
+const client = await createAuth0Client({
+  domain: config.domain,
+  client_id: config.clientId,
+  redirect_uri: window.location.origin,
+  useRefreshTokens: true,
+  useRefreshTokensFallback: false, // the iframe would hide that a session was lost
+  cacheLocation: 'localstorage',
+});
+
+export const signIn = () => client.loginWithRedirect();
+export const handleCallback = () => client.handleRedirectCallback();
+export const isSignedIn = () => client.isAuthenticated();
+export const renew = () => client.getTokenSilently({ ignoreCache: true });
+export const keptRefreshToken = () => Object.values(localStorage).map((entry) => JSON.parse(entry).body?.refresh_token).find(Boolean);
