@@ -21,6 +21,7 @@ type clientCommand struct {
 	Update       clientUpdate       `cmd:"" help:"Change an application. What is not named stays."`
 	Delete       clientDelete       `cmd:"" help:"Remove an application and end everything granted to it."`
 	RotateSecret clientRotateSecret `cmd:"" help:"Give an application a new secret. The old one ends at once."`
+	Logouts      clientLogouts      `cmd:"" help:"Show what came of telling an application of sign-outs."`
 }
 
 // clientFlags are the settings of an application.
@@ -29,6 +30,8 @@ type clientFlags struct {
 	Callback        []string       `help:"Where the browser may return with a code; repeat for more, an empty one for none." placeholder:"URL" sep:"none"`
 	DefaultCallback *string        `name:"default-redirect-uri" help:"The callback of requests that name none." placeholder:"URL"`
 	LogoutURL       []string       `help:"Where the browser may go after a logout." placeholder:"URL" sep:"none"`
+	LogoutURI       *string        `name:"backchannel-logout-uri" help:"Where the application is told that somebody has signed out; an empty one for nowhere." placeholder:"URL"`
+	LogoutSession   *bool          `name:"backchannel-logout-session-required" help:"It counts on a sid in every logout token." negatable:""`
 	WebOrigin       []string       `help:"Origin of a page that calls the house by script." placeholder:"ORIGIN" sep:"none"`
 	Profile         *string        `help:"oauth2.1, or oidc-basic for stock SDKs that do without PKCE." placeholder:"PROFILE"`
 	ThirdParty      *bool          `help:"Somebody else's application: people are asked for consent." negatable:""`
@@ -64,6 +67,8 @@ func (f *clientFlags) apply(c *apps.Client) error {
 		c.Profile = apps.Profile(*f.Profile)
 	}
 	set(&c.DefaultRedirectURI, f.DefaultCallback)
+	set(&c.BackchannelLogoutURI, f.LogoutURI)
+	set(&c.BackchannelLogoutSessionRequired, f.LogoutSession)
 	set(&c.ThirdParty, f.ThirdParty)
 	set(&c.Audience, f.Audience)
 	set(&c.Description, f.Description)
@@ -294,7 +299,7 @@ func printClient(to streams, h *server.House, c *apps.Client, secret string, asJ
 		field{"client_id", c.ClientID}, field{"client_secret", secret}, field{"name", c.Name}, field{"description", c.Description}, field{"type", string(c.Type)},
 		field{"profile", string(c.Profile)}, field{"third party", yes(c.ThirdParty)}, field{"disabled", yes(c.Disabled)},
 		field{"callbacks", lines(c.RedirectURIs)}, field{"default callback", c.DefaultRedirectURI}, field{"logout urls", lines(c.LogoutURLs)},
-		field{"web origins", lines(c.WebOrigins)}, field{"grant types", strings.Join(c.GrantTypes, " ")}, field{"auth methods", strings.Join(methods, " ")},
+		field{"back-channel logout", c.BackchannelLogoutURI}, field{"web origins", lines(c.WebOrigins)}, field{"grant types", strings.Join(c.GrantTypes, " ")}, field{"auth methods", strings.Join(methods, " ")},
 		field{"audience", c.Audience}, field{"own grants", lines(grants)},
 	); err != nil {
 		return err

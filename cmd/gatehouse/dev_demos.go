@@ -67,7 +67,10 @@ func (d *demos) clients() []demo.Extra {
 	var out []demo.Extra
 	for _, s := range d.forms {
 		redirects, logouts, origins := tvshows.Callbacks(s.form, s.url())
-		out = append(out, demo.Extra{Name: clientName(s), Type: s.typ, RedirectURIs: redirects, LogoutURLs: logouts, WebOrigins: origins})
+		out = append(out, demo.Extra{
+			Name: clientName(s), Type: s.typ, RedirectURIs: redirects, LogoutURLs: logouts, WebOrigins: origins,
+			BackchannelLogoutURI: tvshows.BackchannelLogout(s.form, s.url()),
+		})
 	}
 	return out
 }

@@ -365,4 +365,9 @@ func TestCallbacks(t *testing.T) {
 			t.Errorf("%s: %v", form, got)
 		}
 	}
+	for form, want := range map[string]string{"static": "", "rendered": "", "server": "http://localhost:1/auth/backchannel-logout"} {
+		if got := tvshows.BackchannelLogout(form, "http://localhost:1/"); got != want {
+			t.Errorf("%s: %q", form, got)
+		}
+	}
 }

@@ -69,3 +69,13 @@ func Callbacks(form, baseURL string) (redirectURIs, logoutURLs, webOrigins []str
 	}
 	return []string{base + "/auth/callback"}, []string{base}, nil
 }
+
+// BackchannelLogout returns where a form at baseURL is told that somebody has
+// signed out at the house, or nothing. Only the custom server can be: it finds the
+// session in its database. The other two keep none that a server could end.
+func BackchannelLogout(form, baseURL string) string {
+	if form != "server" {
+		return ""
+	}
+	return strings.TrimSuffix(baseURL, "/") + "/auth/backchannel-logout"
+}

@@ -45,6 +45,7 @@ func newServer(o Options, db *sql.DB) (http.Handler, error) {
 	login := loginOptions(o)
 	login.CookieName = "tvshows_server"
 	login.Store = store
+	login.BackchannelLogout = true // whoever signs out elsewhere is signed out here
 	return newSite(site{Options: o, Form: "server", Kind: "Custom server", cookie: login.CookieName + "_session", rows: rows{db}.of}, login)
 }
 
