@@ -120,7 +120,7 @@ func machineRoutes(s *oauth.Server) []route {
 		public(oauth.PathJWKS, s.JWKS),
 		both(oauth.PathAuthorize, s.Authorize),
 		registered(oauth.PathToken, s.Token),
-		registered(oauth.PathDeviceCode, s.DeviceCode),
+		{path: oauth.PathDeviceCode, methods: map[string]http.Handler{post: http.HandlerFunc(s.DeviceCode)}}, // no page asks for it
 		registered(oauth.PathRevoke, s.Revoke),
 		registered(oauth.PathIntrospect, s.Introspect),
 		{path: oauth.PathUserInfo, methods: map[string]http.Handler{get: userInfo, post: userInfo, http.MethodOptions: userInfo}},

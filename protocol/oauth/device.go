@@ -34,19 +34,24 @@ func ShowUserCode(code string) string {
 	return code[:half] + "-" + code[half:]
 }
 
+// separators are what people put between the letters of a code.
+const separators = " \t\u00a0-\u2010\u2011\u2012\u2013\u2014\u2212_."
+
 // ParseUserCode returns the user code that somebody typed, in any case and with
 // the spaces and hyphens people put into it, and whether it can be one at all.
 func ParseUserCode(typed string) (string, bool) {
 	if len(typed) > 64 { // no spelling of eight letters
 		return "", false
 	}
-	code := strings.ToUpper(strings.Map(func(r rune) rune {
-		switch r {
-		case ' ', '\t', '\u00a0', '-', '\u2010', '\u2011', '\u2012', '\u2013', '\u2014', '\u2212', '_', '.':
+	code := strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z':
+			return r - 'a' + 'A'
+		case strings.ContainsRune(separators, r):
 			return -1
 		}
 		return r
-	}, typed))
+	}, typed)
 	return code, len(code) == UserCodeLetters && strings.Trim(code, UserCodeAlphabet) == ""
 }
 
@@ -65,7 +70,7 @@ const (
 // has been told to wait for interval: whether it came too early, and what the
 // interval is from now on.
 func Poll(interval, since time.Duration) (next time.Duration, tooEarly bool) {
-	if since+pollTolerance < interval {
+	if since < interval-pollTolerance {
 		return interval + slowDown, true
 	}
 	return interval, false
