@@ -24,10 +24,13 @@ type token struct {
 	principal guard.Principal
 }
 
-type (
-	memory     = tokencache.Cache[token]
-	remembered = tokencache.Entry[token]
-)
+// memory is the tokens that were checked.
+type memory struct {
+	*tokencache.Cache[token]
+	*tokencache.Keyed
+}
+
+type remembered = tokencache.Entry[token]
 
 // check returns what is known of a token: from memory if what was found out
 // still stands, else by finding out.
@@ -36,7 +39,7 @@ func (s *Scheme) check(ctx context.Context, now time.Time, text string) (*token,
 		t := &token{}
 		return t, s.judge(ctx, now, text, t)
 	}
-	digest := tokencache.Of(text)
+	digest := s.memory.Of(text)
 	if known := s.memory.Get(&digest); known != nil {
 		if known.Value.stands(ctx, now) {
 			return &known.Value, nil

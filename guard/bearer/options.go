@@ -162,7 +162,7 @@ func New(o Options) (*Scheme, error) {
 		s.certificate = connectionCertificate
 	}
 	if o.Remembered > 0 {
-		s.memory = tokencache.New[token](o.Remembered)
+		s.memory = &memory{tokencache.New[token](o.Remembered), tokencache.NewKeyed()}
 	}
 	problems := s.addIssuers(o)
 	origin, err := checkOrigin(o)

@@ -4,26 +4,9 @@
 package tokencache
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"sync/atomic"
 )
-
-// Digest stands for a token. Two spellings of one token are two tokens.
-type Digest [sha256.Size]byte
-
-// typical is how long most tokens are at most. One up to that length is hashed
-// without leaving the stack.
-const typical = 2 << 10
-
-// Of returns the digest of token.
-func Of(token string) Digest {
-	if len(token) > typical {
-		return sha256.Sum256([]byte(token))
-	}
-	var space [typical]byte
-	return sha256.Sum256(space[:copy(space[:], token)])
-}
 
 // Entry is what is remembered of one token.
 type Entry[T any] struct {

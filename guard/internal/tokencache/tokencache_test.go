@@ -80,13 +80,22 @@ func TestDrop(t *testing.T) {
 
 func TestDigests(t *testing.T) {
 	long := strings.Repeat("a", 5000)
-	seen := map[tokencache.Digest]string{}
-	for _, token := range []string{"", "a", "A", "a ", long, long + "a", long[:2048], long[:2049]} {
-		d := tokencache.Of(token)
-		if other, ok := seen[d]; ok {
-			t.Errorf("tokens of %d and %d bytes are one", len(token), len(other))
+	keyed := tokencache.NewKeyed()
+	for name, of := range map[string]func(string) tokencache.Digest{"SHA-256": tokencache.Of, "keyed": keyed.Of} {
+		seen := map[tokencache.Digest]string{}
+		for _, token := range []string{"", "a", "A", "a ", "b", "a\x00", long, long + "a", long[:2047] + "b", long[:2048], long[:2049]} {
+			d := of(token)
+			if other, ok := seen[d]; ok {
+				t.Errorf("%s: tokens of %d and %d bytes are one", name, len(token), len(other))
+			}
+			if of(token) != d {
+				t.Errorf("%s: a token of %d bytes is two", name, len(token))
+			}
+			seen[d] = token
 		}
-		seen[d] = token
+	}
+	if tokencache.NewKeyed().Of("a") == keyed.Of("a") {
+		t.Error("two keys are one")
 	}
 }
 
