@@ -10,7 +10,8 @@ import (
 const (
 	watchEvery = time.Second
 	sweepEvery = 10 * time.Minute
-	usesEvery  = time.Minute // at most so often it is written when a key was last used
+	usesEvery  = time.Minute     // at most so often it is written when a key was last used
+	checkEvery = 2 * time.Second // so long after it went wrong, gatehouse app check knows; nothing is written where nothing was
 )
 
 // Run does the work that goes on beside requests, until ctx ends: it delivers mail, tells
@@ -31,11 +32,17 @@ func (h *House) Run(ctx context.Context) {
 	all.Go(func() { h.watch(ctx) })
 	all.Go(func() { h.every(ctx, sweepEvery, "sweep", h.Sweep) })
 	all.Go(func() { h.every(ctx, usesEvery, "uses of API keys", h.flushUses) })
+	all.Go(func() {
+		h.every(ctx, checkEvery, "record of applications", func(ctx context.Context) error { return h.Checkup.Flush(ctx, h.DB) })
+	})
 	all.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := h.flushUses(last); err != nil {
 		h.Log.Warn("background work failed", "task", "uses of API keys", "error", err)
+	}
+	if err := h.Checkup.FlushAll(last, h.DB); err != nil {
+		h.Log.Warn("background work failed", "task", "record of applications", "error", err)
 	}
 }
 
@@ -69,6 +76,9 @@ func (h *House) Sweep(ctx context.Context) error {
 		return err
 	}
 	if err := h.Logouts.Sweep(ctx); err != nil {
+		return err
+	}
+	if err := h.Checkup.Sweep(ctx, h.DB); err != nil {
 		return err
 	}
 	if err := h.sweepKeys(ctx); err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/access"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/backchannel"
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/keys"
 	"github.com/gatehouse-dev/gatehouse/internal/core/mail"
@@ -56,6 +57,7 @@ type House struct {
 	Tenant *tenant.Tenant
 
 	Apps    *apps.Apps
+	Checkup *checkup.Record
 	Access  *access.Access
 	APIKeys *access.APIKeys
 	Keys    *keys.Keys
@@ -130,6 +132,7 @@ func (h *House) open(ctx context.Context) (err error) {
 // wire makes the subjects of the core, each from those below it.
 func (h *House) wire() {
 	h.Apps = apps.New(h.Clock)
+	h.Checkup = checkup.New(h.Clock)
 	h.Access = access.New(h.Clock, h.Apps)
 	h.Keys = keys.New(h.Clock, h.Seal)
 	h.Grants = grants.New(h.Clock, h.Seal)

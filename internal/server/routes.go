@@ -49,7 +49,7 @@ func (h *House) routes() ([]route, *signin.Handler, error) {
 	}
 	machines := &oauth.Server{
 		Clock: h.Clock, Seal: h.Seal, Apps: h.Apps, Access: h.Access, APIKeys: h.APIKeys, Keys: h.Keys, Grants: h.Grants, People: h.People, SignIn: h.SignIn,
-		Logouts: h.Logouts, Log: h.Log, Pages: pages{people}, ClientFailures: limit.NewCounter(10, time.Minute, 100_000),
+		Logouts: h.Logouts, Checkup: h.Checkup, Log: h.Log, Pages: pages{people}, ClientFailures: limit.NewCounter(10, time.Minute, 100_000),
 	}
 	people.Authorization = machines
 	management, err := h.managementAPI()

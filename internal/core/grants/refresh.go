@@ -52,6 +52,10 @@ type Presented struct {
 // before, or another client's. It never says which.
 var ErrInvalidRefreshToken = errors.New("grants: invalid refresh token")
 
+// ErrRefreshTokenReused is the ErrInvalidRefreshToken of a token that was used before, whose family is
+// revoked for it. The application's developer may know; who presents the token does not.
+var ErrRefreshTokenReused = fmt.Errorf("%w: used before", ErrInvalidRefreshToken)
+
 const (
 	insertFamily = `INSERT INTO families (tenant_id, gid, client_id, user_id, sid, session_bound, scope, audience, auth_time, amr, acr,
 			generation, reached_at, key_id, created_at, idle_expires_at, expires_at, revoked_at, revoked_because)
@@ -186,7 +190,7 @@ func (g *Grants) Refresh(ctx context.Context, tn *tenant.Tenant, client *apps.Cl
 			if err := g.revokeReused(ctx, tn, f, p); err != nil {
 				return nil, err
 			}
-			return nil, ErrInvalidRefreshToken
+			return nil, ErrRefreshTokenReused
 		case repeat:
 			if err := allow(f); err != nil {
 				return nil, err

@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/browser"
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
@@ -103,6 +104,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, params url.Va
 	}
 	client, err := s.returnAddress(ctx, tn, req)
 	if err != nil {
+		s.wrongOf(ctx, tn, req.ClientID, err)
 		s.errorPage(w, r, err)
 		return
 	}
@@ -143,12 +145,12 @@ func (s *Server) returnAddress(ctx context.Context, tn *tenant.Tenant, req *oaut
 	}
 	switch {
 	case req.RedirectURI == "" && client.DefaultRedirectURI == "":
-		return nil, oauth.NewError(oauth.InvalidRequest, "redirect_uri is missing.").
-			WithHint("Send redirect_uri, or set default_redirect_uri on the client.").OnPage()
+		return nil, checkup.Because(oauth.NewError(oauth.InvalidRequest, "redirect_uri is missing.").
+			WithHint("Send redirect_uri, or set default_redirect_uri on the client.").OnPage(), checkup.RedirectMissing, "")
 	case req.RedirectURI != "" && !oauth.MatchRedirectURI(client.RedirectURIs, req.RedirectURI, client.Type == apps.Native):
-		return nil, oauth.NewError(oauth.InvalidRequest, "redirect_uri is not registered for this client.").
+		return nil, checkup.Because(oauth.NewError(oauth.InvalidRequest, "redirect_uri is not registered for this client.").
 			WithHint("It is compared byte for byte. Add exactly the address the application sends to the client's callbacks.").
-			WithDetail("redirect_uri", req.RedirectURI, client.RedirectURIs...).OnPage()
+			WithDetail("redirect_uri", req.RedirectURI, client.RedirectURIs...).OnPage(), checkup.RedirectURI, req.RedirectURI)
 	}
 	if err := checkReceiver(client, req); err != nil {
 		return nil, err
@@ -165,9 +167,9 @@ func checkReceiver(client *apps.Client, req *oauth.AuthorizationRequest) error {
 		return oauth.NewError(oauth.InvalidRequest, "This redirect_uri can not receive a form.").
 			WithHint("form_post needs an http or https redirect_uri. Use response_mode=query.").OnPage()
 	case req.ResponseMode == oauth.ResponseModeWebMessage && !(ok && client.HasWebOrigin(origin)):
-		return oauth.NewError(oauth.InvalidRequest, "The application's origin is not allowed to receive messages.").
+		return checkup.Because(oauth.NewError(oauth.InvalidRequest, "The application's origin is not allowed to receive messages.").
 			WithHint("Add the origin of redirect_uri to the client's web_origins.").
-			WithDetail("redirect_uri", origin, client.WebOrigins...).OnPage()
+			WithDetail("redirect_uri", origin, client.WebOrigins...).OnPage(), checkup.MessageOrigin, origin)
 	}
 	return nil
 }
@@ -184,11 +186,12 @@ func redirectURI(client *apps.Client, req *oauth.AuthorizationRequest) string {
 func (s *Server) examine(ctx context.Context, tn *tenant.Tenant, client *apps.Client, f *browser.Flow) error {
 	req := f.Request
 	if !client.MayAskFor(req.ResponseType) {
-		return oauth.NewError(oauth.UnauthorizedClient, "The client may not use this response_type.").
-			WithHint("id_token and code id_token are for regular web clients of profile oidc-basic. Use response_type=code.")
+		return checkup.Because(oauth.NewError(oauth.UnauthorizedClient, "The client may not use this response_type.").
+			WithHint("id_token and code id_token are for regular web clients of profile oidc-basic. Use response_type=code."),
+			checkup.ResponseType, string(req.ResponseType))
 	}
 	if err := req.CheckPKCE(client.RequiresPKCE() && req.ResponseType.HasCode()); err != nil {
-		return err
+		return checkup.Because(err, checkup.PKCE, "")
 	}
 	if req.Audience == "" {
 		req.Audience = client.Audience
@@ -197,9 +200,11 @@ func (s *Server) examine(ctx context.Context, tn *tenant.Tenant, client *apps.Cl
 	if err != nil {
 		return err
 	}
-	if req.Scope, err = allowedScope(client, api, req.Scope); err != nil {
+	asked := req.Scope
+	if req.Scope, err = allowedScope(client, api, asked); err != nil {
 		return err
 	}
+	s.dropped(tn, client, asked, req.Scope)
 	if err := s.checkACR(req); err != nil {
 		return err
 	}
@@ -213,8 +218,8 @@ func (s *Server) api(ctx context.Context, tn *tenant.Tenant, audience string) (*
 	}
 	api, err := s.Apps.API(ctx, tn, audience)
 	if fault.Is(err, fault.NotFound) || err == nil && api.Identifier != audience {
-		return nil, oauth.NewError(oauth.InvalidTarget, "The audience is not known here.").
-			WithHint("audience must be the identifier of an API of this issuer, byte for byte.")
+		return nil, checkup.Because(oauth.NewError(oauth.InvalidTarget, "The audience is not known here.").
+			WithHint("audience must be the identifier of an API of this issuer, byte for byte."), checkup.Audience, audience)
 	}
 	return api, err
 }
@@ -505,5 +510,10 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, f browser.Flow, c
 		}
 		answer.IDToken = token
 	}
+	well := checkup.Authorized
+	if req.Prompt.None {
+		well = checkup.AuthorizedSilently
+	}
+	s.Checkup.Well(tn, client.ClientID, well)
 	s.respond(w, r, client, req, answer)
 }

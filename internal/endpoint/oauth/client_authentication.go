@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/id"
 	"github.com/gatehouse-dev/gatehouse/internal/base/limit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
@@ -40,6 +41,9 @@ func (s *Server) authenticateClient(ctx context.Context, tn *tenant.Tenant, r *h
 	if errors.Is(err, errWrongSecret) {
 		s.ClientFailures.Add(key, s.now())
 	}
+	if err != nil {
+		s.wrongOf(ctx, tn, auth.ClientID, err)
+	}
 	return client, auth, err
 }
 
@@ -60,13 +64,13 @@ func (s *Server) verifyClient(ctx context.Context, tn *tenant.Tenant, auth oauth
 		return nil, invalid.WithHint("The client is disabled.")
 	}
 	if err := auth.CheckMethod(client.AuthMethods); err != nil {
-		return nil, err
+		return nil, checkup.Because(err, checkup.AuthMethod, string(auth.Method))
 	}
 	if auth.Method == oauth.AuthNone {
 		return client, nil
 	}
 	if !secretMatches(client, auth.Secret) && (auth.Raw == nil || !secretMatches(client, auth.Raw.Secret)) {
-		return nil, invalid.WithHint("The client secret is wrong.").WithCause(errWrongSecret)
+		return nil, checkup.Because(invalid.WithHint("The client secret is wrong.").WithCause(errWrongSecret), checkup.ClientSecret, "")
 	}
 	return client, nil
 }
@@ -83,8 +87,8 @@ func checkOrigin(r *http.Request, client *apps.Client) error {
 	if origin == "" || client.Confidential() || client.HasWebOrigin(origin) || sameOrigin(r, origin) {
 		return nil
 	}
-	return oauth.NewError(oauth.UnauthorizedClient, "This origin is not registered for the client.").
-		WithHint("Add the origin the browser sends to the client's web_origins.")
+	return checkup.Because(oauth.NewError(oauth.UnauthorizedClient, "This origin is not registered for the client.").
+		WithHint("Add the origin the browser sends to the client's web_origins."), checkup.WebOrigin, origin)
 }
 
 func sameOrigin(r *http.Request, origin string) bool {

@@ -3,6 +3,7 @@ package oauth
 import (
 	"net/http"
 
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 )
 
@@ -50,6 +51,9 @@ func (s *Server) CORSRegistered(methods string, next http.Handler) http.Handler 
 			h.Set("Access-Control-Expose-Headers", corsExposedHeaders)
 		}
 		if r.Method == http.MethodOptions {
+			if !known && origin != "" {
+				s.Checkup.Wrong(tenant.From(r.Context()), "", checkup.PageOrigin, origin)
+			}
 			preflight(w, methods)
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
@@ -33,7 +34,7 @@ func (s *Server) grantAuthorizationCode(ctx context.Context, tn *tenant.Tenant, 
 		Family: func(c grants.Code) *grants.NewFamily { return newFamily(tn, client, c.Scope) },
 	})
 	if errors.Is(err, grants.ErrInvalidCode) {
-		return nil, oauth.NewError(oauth.InvalidGrant, "The code is invalid, expired or used.").WithCause(err)
+		return nil, checkup.Because(oauth.NewError(oauth.InvalidGrant, "The code is invalid, expired or used.").WithCause(err), checkup.Code, "")
 	}
 	if err != nil {
 		return nil, err
@@ -64,12 +65,12 @@ func newFamily(tn *tenant.Tenant, client *apps.Client, scope oauth.Scope) *grant
 func checkRedemption(c grants.Code, client *apps.Client, p oauth.Params) error {
 	shown := p.Get("redirect_uri")
 	if shown != c.RedirectURI && !(c.RedirectURI == "" && shown == client.DefaultRedirectURI) {
-		return oauth.NewError(oauth.InvalidGrant, "The code is invalid, expired or used.").
-			WithHint("redirect_uri is not the one of the authorization request.")
+		return checkup.Because(oauth.NewError(oauth.InvalidGrant, "The code is invalid, expired or used.").
+			WithHint("redirect_uri is not the one of the authorization request."), checkup.CodeRedirectURI, "")
 	}
 	if !oauth.VerifyPKCE(c.CodeChallenge, p.Get("code_verifier")) {
-		return oauth.NewError(oauth.InvalidGrant, "The code is invalid, expired or used.").
-			WithHint("code_verifier does not fit the code_challenge of the authorization request, or only one of them was sent.")
+		return checkup.Because(oauth.NewError(oauth.InvalidGrant, "The code is invalid, expired or used.").
+			WithHint("code_verifier does not fit the code_challenge of the authorization request, or only one of them was sent."), checkup.CodeVerifier, "")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
@@ -21,8 +22,8 @@ func (s *Server) grantClientCredentials(ctx context.Context, tn *tenant.Tenant, 
 	}
 	granted, ok := client.Grants[audience]
 	if !ok {
-		return nil, oauth.NewError(oauth.InvalidTarget, "The client may not call this API.").
-			WithHint("Give the client a grant for the API that audience names.")
+		return nil, checkup.Because(oauth.NewError(oauth.InvalidTarget, "The client may not call this API.").
+			WithHint("Give the client a grant for the API that audience names."), checkup.APIGrant, audience)
 	}
 	api, err := s.Apps.API(ctx, tn, audience)
 	if fault.Is(err, fault.NotFound) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
@@ -13,8 +14,12 @@ import (
 )
 
 // errRefreshToken is what every bad refresh token gets. SDKs look for the words.
-func errRefreshToken(cause error) *oauth.Error {
-	return oauth.NewError(oauth.InvalidGrant, "Unknown or invalid refresh token.").WithCause(cause)
+func errRefreshToken(cause error) error {
+	kind := checkup.RefreshToken
+	if errors.Is(cause, grants.ErrRefreshTokenReused) {
+		kind = checkup.RefreshReused
+	}
+	return checkup.Because(oauth.NewError(oauth.InvalidGrant, "Unknown or invalid refresh token.").WithCause(cause), kind, "")
 }
 
 // grantRefreshToken rotates a refresh token (RFC 6749 section 6). Whether the user may still have

@@ -8,6 +8,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/browser"
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
@@ -44,7 +45,7 @@ func (s *Server) Logout(w http.ResponseWriter, r *http.Request) {
 	if hint, err := s.verifyHint(ctx, tn, q.Get("id_token_hint"), q.Get("client_id")); err == nil {
 		l.hint = hint
 	}
-	l.returnTo = s.registered(r, allowed, "returnTo", l.returnTo)
+	l.returnTo = s.registered(r, l.client, allowed, "returnTo", l.returnTo)
 	if l.returnTo == "" {
 		l.trusted = false
 	}
@@ -89,16 +90,19 @@ func (s *Server) EndSession(w http.ResponseWriter, r *http.Request) {
 		if l.client != nil {
 			allowed = l.client.LogoutURLs
 		}
-		l.returnTo = s.registered(r, allowed, "post_logout_redirect_uri", uri)
+		l.returnTo = s.registered(r, l.client, allowed, "post_logout_redirect_uri", uri)
 	}
 	s.logout(w, r, l)
 }
 
 // registered returns an address that is registered for the return from a logout, and nothing for
 // any other: whoever wants to leave is let out, and led nowhere. The log tells the developer.
-func (s *Server) registered(r *http.Request, allowed []string, parameter, uri string) string {
+func (s *Server) registered(r *http.Request, client *apps.Client, allowed []string, parameter, uri string) string {
 	if uri == "" || oauth.MatchLogoutURI(allowed, uri) {
 		return uri
+	}
+	if client != nil {
+		s.Checkup.Wrong(tenant.From(r.Context()), client.ClientID, checkup.LogoutURL, uri)
 	}
 	s.Log.WarnContext(r.Context(), "a logout leads nowhere: "+parameter+" is not among the client's allowed_logout_urls, byte for byte, or the request names no client")
 	return ""
@@ -193,6 +197,9 @@ func (s *Server) endSession(w http.ResponseWriter, r *http.Request, found *signi
 	if err := s.SignIn.SignOut(ctx, tn, found.SID, false, s.from(r, client)); err != nil {
 		s.errorPage(w, r, err)
 		return
+	}
+	if client != "" {
+		s.Checkup.Well(tn, client, checkup.SignedOut)
 	}
 	s.signedOut(w, r, target)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/backchannel"
 	"github.com/gatehouse-dev/gatehouse/internal/core/browser"
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/keys"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
@@ -42,6 +43,8 @@ type Server struct {
 	SignIn  *signin.SignIn
 	Pages   Pages
 	Log     *slog.Logger
+	// Checkup remembers what went wrong and what went well, for the client's developer.
+	Checkup *checkup.Record
 	// ClientFailures counts failed client authentications per client and network.
 	ClientFailures *limit.Counter
 	// Dev shows hints to everyone, not only to operators.

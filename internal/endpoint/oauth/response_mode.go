@@ -27,6 +27,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, client *apps.Cl
 // respondError sends an error to the application, which has been found and whose redirect URI has
 // been matched; an error that belongs on a page is shown there.
 func (s *Server) respondError(w http.ResponseWriter, r *http.Request, client *apps.Client, req *oauth.AuthorizationRequest, err error) {
+	s.wrong(tenant.From(r.Context()), client, err)
 	e := s.protocolError(r, err)
 	if e.Page {
 		s.errorPage(w, r, e)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/apikey"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
@@ -57,7 +58,9 @@ func (s *Server) Token(w http.ResponseWriter, r *http.Request) {
 	}
 	run, known := s.grant(r, p.Get("grant_type"))
 	if !known {
-		s.writeError(w, r, unknownGrant(p.Get("grant_type")), false)
+		err := unknownGrant(p.Get("grant_type"))
+		s.wrongOf(ctx, tn, p.Get("client_id"), checkup.Because(err, checkup.GrantType, p.Get("grant_type")))
+		s.writeError(w, r, err, false)
 		return
 	}
 	client, auth, err := s.authenticateClient(ctx, tn, r, p)
@@ -66,6 +69,7 @@ func (s *Server) Token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !client.MayUse(p.Get("grant_type")) {
+		s.Checkup.Wrong(tn, client.ClientID, checkup.GrantType, p.Get("grant_type"))
 		s.writeError(w, r, oauth.NewError(oauth.UnauthorizedClient, "The client may not use this grant_type.").
 			WithHint("Add it to the client's grant_types."), false)
 		return
@@ -76,9 +80,11 @@ func (s *Server) Token(w http.ResponseWriter, r *http.Request) {
 	}
 	answer, err := run(ctx, tn, client, p)
 	if err != nil {
+		s.wrong(tn, client, err)
 		s.writeError(w, r, err, false)
 		return
 	}
+	s.Checkup.Well(tn, client.ClientID, redeemed(p.Get("grant_type")))
 	httpx.WriteJSON(w, http.StatusOK, answer)
 }
 
