@@ -141,6 +141,8 @@ func (a *app) refuse(w http.ResponseWriter, r *http.Request, f *guard.Refusal) {
 		title, text = "This is for editors", "It takes the permission "+f.Err.Scope+", which your account does not have at the house."
 	case f.Err.Code == guard.AccessDenied:
 		title, text = "This page is not for you", "It takes a role that you do not have here."
+	case f.Err.Code == guard.TooManyRequests:
+		title, text = "Slow down", "That is more than a person changes in a minute. Try again in a moment."
 	case f.Err.Code == csrf.CrossOrigin, f.Err.Code == csrf.BadToken:
 		title, text = "Nothing was changed", "The form is out of date, or another site sent it. Go back, reload the page, and try again."
 	}

@@ -27,6 +27,8 @@ func exampleClients() []*apps.Client {
 	bearerOrigins := []string{"http://localhost:3010", "http://localhost:3011"} // the second: with the API in Go
 	bearer := spa("nextjs-bearer", bearerOrigins, bearerOrigins, bearerOrigins)
 	bearer.Audience = Billing
+	watchlist := web("go-oidc-server", "http://localhost:8092", "/auth/callback")
+	watchlist.BackchannelLogoutURI = "http://localhost:8092/auth/backchannel-logout"
 	return []*apps.Client{
 		bearer,
 		basic(web("express-passport", "http://localhost:3020", "/callback")),
@@ -36,7 +38,7 @@ func exampleClients() []*apps.Client {
 		web("nextjs-auth0-v2", "http://localhost:3032", "/api/auth/callback"),
 		web("next-auth-v4", "http://localhost:3044", "/api/auth/callback/auth0", "/api/auth/callback/gatehouse"),
 		web("next-auth-v5", "http://localhost:3045", "/api/auth/callback/auth0", "/api/auth/callback/gatehouse"),
-		web("go-oidc-server", "http://localhost:8092", "/auth/callback"),
+		watchlist,
 	}
 }
 
