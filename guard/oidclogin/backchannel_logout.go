@@ -27,9 +27,11 @@ const (
 // BackchannelLogout is the handler of POST {Prefix}/backchannel-logout, where the
 // provider says that somebody has signed out (OpenID Connect Back-Channel Logout
 // §2.5). A logout token with a sid ends the sessions that came from that sign-in,
-// one without it all sessions of its sub. It answers 200 when they are over,
-// and 400 when the token is not good or could not be acted upon; the provider may
-// then try again. With a store that cannot find sessions it is not there: 404.
+// one without it all sessions of its sub. One with both also ends those of the sub
+// whose ID tokens had no sid: nobody can tell that they are not the ones it means. It
+// answers 200 when they are over, and 400 when the token is not good or could not be
+// acted upon; the provider may then try again. With a store that cannot find sessions
+// it is not there: 404.
 func (l *Login) BackchannelLogout(w http.ResponseWriter, r *http.Request) {
 	index, ok := l.store.(session.Index)
 	switch {
@@ -85,14 +87,28 @@ func (l *Login) backchannelLogout(ctx context.Context, index session.Index, toke
 	if !l.firstUse(ctx, c.ID, now) {
 		return errors.New("a logout token that came before")
 	}
-	// A sid names one sign-in; a token that has one means that one alone (§2.7).
-	if c.SessionID != "" {
-		_, err = index.DeleteSession(ctx, l.app, c.SessionID)
-	} else {
-		_, err = index.DeleteSubject(ctx, l.app, c.Subject, "")
-	}
-	if err != nil {
+	if err = l.endSessions(ctx, index, c.SessionID, c.Subject); err != nil {
 		l.forgetUse(ctx, c.ID) // the provider may try again
+	}
+	return err
+}
+
+// endSessions ends what a logout token names (§2.7). A sid names one sign-in, and a
+// session with another sid is another one. A session without any may be of this
+// one: it ends, too, where the token says whose it is.
+func (l *Login) endSessions(ctx context.Context, index session.Index, sid, subject string) error {
+	if sid == "" {
+		_, err := index.DeleteSubject(ctx, l.app, subject, "")
+		return err
+	}
+	if _, err := index.DeleteSession(ctx, l.app, sid); err != nil || subject == "" {
+		return err
+	}
+	entries, err := index.List(ctx, l.app, subject)
+	for _, e := range entries {
+		if e.SessionID == "" {
+			err = errors.Join(err, index.DeleteEntry(ctx, l.app, subject, e.ID))
+		}
 	}
 	return err
 }

@@ -56,7 +56,13 @@ func (a *app) deliver(t *testing.T, token string) *http.Response {
 // signInAs signs a person in from one of their sign-ins at the provider.
 func (a *app) signInAs(t *testing.T, sub, sid string) *browser {
 	t.Helper()
-	a.issuer.Lock(func() { a.issuer.IDToken = func(c map[string]any) { c["sub"], c["sid"] = sub, sid } })
+	a.issuer.Lock(func() {
+		a.issuer.IDToken = func(c map[string]any) {
+			if c["sub"], c["sid"] = sub, sid; sid == "" {
+				delete(c, "sid")
+			}
+		}
+	})
 	b := a.browser(t)
 	b.signIn()
 	return b
@@ -94,6 +100,37 @@ func TestBackchannelLogout(t *testing.T) {
 		claims["sid"] = "unknown"
 		if res := a.deliver(t, a.issuer.Sign(t, "logout+jwt", claims)); res.StatusCode != http.StatusOK || !bob.signedIn() {
 			t.Error(res.StatusCode)
+		}
+	})
+}
+
+// A token that names a sign-in nobody here knows, and the person, ends those of their sessions that may
+// be meant: the ones whose sign-in is not known. Other sign-ins, and other people's, go on.
+func TestThreat_LO05_UnknownSID(t *testing.T) {
+	indexed(t, func(t *testing.T, change func(*oidclogin.Options)) {
+		a := newApp(t, false, change)
+		nameless, nameless2, phone := a.signInAs(t, "alice", ""), a.signInAs(t, "alice", ""), a.signInAs(t, "alice", "s2")
+		bob := a.signInAs(t, "bob", "")
+		deliver := func(sub, sid string) {
+			t.Helper()
+			claims := a.logoutClaims()
+			if claims["sub"], claims["sid"] = sub, sid; sub == "" {
+				delete(claims, "sub")
+			}
+			if res := a.deliver(t, a.issuer.Sign(t, "logout+jwt", claims)); res.StatusCode != http.StatusOK {
+				t.Errorf("%d\n%s", res.StatusCode, a.log)
+			}
+		}
+		deliver("", "s1")
+		if !nameless.signedIn() {
+			t.Error("nothing names the person, and a session of theirs ended")
+		}
+		deliver("alice", "s1")
+		if nameless.signedIn() || nameless2.signedIn() {
+			t.Error("the session that may be the one goes on")
+		}
+		if !phone.signedIn() || !bob.signedIn() {
+			t.Error("another sign-in ended")
 		}
 	})
 }

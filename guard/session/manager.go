@@ -252,14 +252,24 @@ func (m *Manager) EndAll(ctx context.Context, subject string) (int, error) {
 	return index.DeleteSubject(ctx, m.app, subject, "")
 }
 
-// EndUpstream ends the sessions that began with Identity.SessionID, because the
-// provider ended its own.
-func (m *Manager) EndUpstream(ctx context.Context, sessionID string) (int, error) {
+// EndUpstream ends the sessions that began with this Identity.Issuer and
+// Identity.SessionID, because the provider ended its own, and returns how many. The
+// same sid at another provider is another session, and stays.
+func (m *Manager) EndUpstream(ctx context.Context, issuer, sessionID string) (int, error) {
 	index, err := m.index()
 	if err != nil {
 		return 0, err
 	}
-	return index.DeleteSession(ctx, m.app, sessionID)
+	return index.DeleteSession(ctx, m.app, upstream(issuer, sessionID))
+}
+
+// upstream is how a provider's session is named in the store: a sid says nothing
+// without who gave it out. Issuers are URLs and hold no line break.
+func upstream(issuer, sessionID string) string {
+	if sessionID == "" {
+		return "" // found by nothing
+	}
+	return issuer + "\n" + sessionID
 }
 
 // What a Manager is to package guard.

@@ -87,7 +87,7 @@ func newApp(t *testing.T, open func(*testclock.Clock) session.Store, spoil func(
 	a.handle("/login", func(ctx context.Context, s *session.Session, q url.Values) (string, error) {
 		return "", s.SignIn(ctx, session.Identity{
 			Subject: q.Get("as"), Remember: q.Get("remember") != "", Label: q.Get("label"), AMR: []string{"pwd"}, ACR: "1",
-			Roles: []string{"editor"}, Permissions: []string{"write"}, Scopes: []string{"read"}, Organization: "org", SessionID: q.Get("sid"),
+			Roles: []string{"editor"}, Permissions: []string{"write"}, Scopes: []string{"read"}, Organization: "org", Issuer: "https://id.example/", SessionID: q.Get("sid"),
 		})
 	})
 	a.handle("/logout", func(ctx context.Context, s *session.Session, _ url.Values) (string, error) { return "", s.SignOut(ctx) })
@@ -578,7 +578,13 @@ func TestThreat_BR12_ListsAndEnds(t *testing.T) {
 			}
 			phone.status("/mine", http.StatusUnauthorized)
 			bob.status("/mine", http.StatusOK)
-			if n, err := a.manager.EndUpstream(t.Context(), "upstream"); n != 1 || err != nil {
+			for _, other := range [][2]string{{"https://other.example/", "upstream"}, {"", "upstream"}, {"https://id.example/", "another"}, {"https://id.example/", ""}, {"", ""}} {
+				if n, err := a.manager.EndUpstream(t.Context(), other[0], other[1]); n != 0 || err != nil {
+					t.Errorf("%q: %d, %v", other, n, err)
+				}
+			}
+			bob.status("/mine", http.StatusOK)
+			if n, err := a.manager.EndUpstream(t.Context(), "https://id.example/", "upstream"); n != 1 || err != nil {
 				t.Errorf("%d, %v", n, err)
 			}
 			bob.status("/mine", http.StatusUnauthorized)

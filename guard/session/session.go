@@ -105,7 +105,7 @@ func (m *Manager) encode(st state, version int64) (Record, error) {
 	}
 	rec := Record{App: m.app, Data: data, Expires: m.expires(st), Version: version}
 	if st.Identity != nil {
-		rec.Subject, rec.SessionID = st.Identity.Subject, st.Identity.SessionID
+		rec.Subject, rec.SessionID = st.Identity.Subject, upstream(st.Identity.Issuer, st.Identity.SessionID)
 	}
 	return rec, nil
 }

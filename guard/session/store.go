@@ -22,7 +22,8 @@ type Record struct {
 	// found only under the App it was created with.
 	App string
 	// Subject and SessionID name whose session it is and the provider's session
-	// (sid) it came from. Stores with memory index them.
+	// (sid) it came from, in whatever words are unique within App. Stores with memory
+	// index them.
 	Subject, SessionID string
 	// Data is opaque to the store.
 	Data []byte
