@@ -8,7 +8,6 @@
 // its own.
 //
 //   - demos_test.go walks through the three demo applications;
-//   - static_react_test.go drives the example with the public React SDK;
 //   - go_server_test.go drives the example with users of its own;
 //   - pages_test.go checks every hosted page for accessibility, and without JavaScript;
 //   - threats_test.go and its neighbours hold the attacks of the threat catalogue that need a browser.

@@ -59,15 +59,16 @@ export function showPage(title, apiUrl, person) {
     } catch (error) {
       showToken(null);
       showAnswer({ problem: `No token: ${error.error ?? error.message}` });
+      await draw(); // the SDK may have found that nobody is signed in any more
     }
   }
 
   const actions = {
     'sign-in': () => person.signIn('/'),
-    popup: () => person.signInByPopup(),
+    popup: () => person.signInByPopup().then(draw),
     'sign-out': () => person.signOut(),
     renew: () => getToken({ fresh: true }),
-    revoke: () => person.revoke?.(),
+    revoke: () => person.revoke(),
     async load() {
       const token = await getToken({ fresh: false });
       if (token) showAnswer(await fetchShows(apiUrl, token));
@@ -78,7 +79,6 @@ export function showPage(title, apiUrl, person) {
       try {
         showAnswer({});
         await act();
-        await draw();
       } catch (error) {
         showAnswer({ problem: error.message });
       }

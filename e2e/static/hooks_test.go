@@ -1,0 +1,49 @@
+package static
+
+import (
+	"testing"
+
+	"github.com/gatehouse-dev/gatehouse/e2e/drive"
+)
+
+// use-auth0-hooks signs people in and out and says who they are. It cannot get an access token: it reads
+// a cache that the SDK below it has not had since 1.16, and stops in the page, before it asks the house
+// for anything.
+func TestStaticHooks(t *testing.T) {
+	t.Parallel()
+	h := drive.OpenHouse(t)
+	home := (&site{folder: "static-hooks", script: "bundle"}).serve(t, h) + "/"
+	me := drive.NewProfile(t)
+	b := me.Tab()
+	b.Open(home)
+	b.See("You are signed out")
+	b.Press("Sign in")
+	me.SignIn(b, h.User(drive.Alice))
+	b.At(home)
+	b.See("Hello, Alice Archer")
+
+	asked := len(b.Requested())
+	b.Press("Load the shows")
+	b.See("use-auth0-hooks stopped: Cannot read properties of undefined (reading 'get')")
+	if more := b.Requested()[asked:]; len(more) > 0 {
+		t.Errorf("it asked for %q before it stopped", more)
+	}
+	b.Accessible("hooks")
+
+	b.Press("Profile")
+	b.See("Your profile", h.User(drive.Alice).Email)
+	b.Reload()
+	b.See("Your profile", h.User(drive.Alice).Email)
+	second := me.Tab()
+	second.Open(home)
+	second.See("Hello, Alice Archer")
+
+	b.Press("Sign out")
+	b.At(home)
+	b.See("You are signed out")
+	second.Reload()
+	second.See("You are signed out")
+	b.Press("Profile")
+	b.At(h.Issuer)
+	b.See("E-mail address", "Password")
+}
