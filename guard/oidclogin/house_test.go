@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/gatehousetest"
 	"github.com/gatehouse-dev/gatehouse/guard"
 	"github.com/gatehouse-dev/gatehouse/guard/oidclogin"
+	"github.com/gatehouse-dev/gatehouse/internal/core/backchannel"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
 )
 
@@ -159,5 +160,96 @@ func TestSigningOutAtTheHouse(t *testing.T) {
 				t.Errorf("at the house: %+v", got)
 			}
 		})
+	}
+}
+
+// Signing out of one application ends the sessions of the others, by what the house posts; those that keep
+// theirs in a cookie are not told.
+func TestBackchannelLogoutOfTheHouse(t *testing.T) {
+	type application struct {
+		base  string
+		login *oidclogin.Login
+	}
+	names := []string{"first", "second", "cookie"}
+	muxes, apps := map[string]*http.ServeMux{}, map[string]*application{}
+	var options servertest.Options
+	for _, name := range names {
+		muxes[name] = http.NewServeMux()
+		server := httptest.NewServer(muxes[name])
+		t.Cleanup(server.Close)
+		apps[name] = &application{base: strings.Replace(server.URL, "127.0.0.1", "localhost", 1)}
+		gatehousetest.WithWeb(name, apps[name].base+"/auth/callback")(&options)
+		options.Extras[len(options.Extras)-1].BackchannelLogoutURI = apps[name].base + "/auth/backchannel-logout"
+	}
+	node := servertest.New(t, options)
+	for _, name := range names {
+		client := node.Content.Client(name)
+		o := oidclogin.Options{
+			Issuer: node.URL + "/", ClientID: client.ClientID, ClientSecret: client.ClientSecret, BaseURL: apps[name].base, Secrets: []string{secret},
+			Scopes: []string{"openid"}, Clock: node.Clock.Now,
+		}
+		if name != "cookie" {
+			memoryStore(&o)
+			o.BackchannelLogout = true
+		}
+		login, err := oidclogin.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		apps[name].login = login
+		muxes[name].Handle("/auth/", login)
+		muxes[name].Handle("/", guard.Optional(login)(http.NotFoundHandler()))
+	}
+	signedIn := func(b *http.Client, name string) bool {
+		t.Helper()
+		res, err := b.Get(apps[name].base + "/auth/me")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	}
+	enter := func(email string) *http.Client {
+		t.Helper()
+		b := node.NewBrowser(t)
+		b.SignIn(email, node.Password(t, email))
+		client := &http.Client{Jar: b.HTTP.Jar}
+		for _, name := range names {
+			if res, err := client.Get(apps[name].base + "/auth/login"); err != nil || !signedIn(client, name) {
+				t.Fatalf("%s: %v %v", name, res, err)
+			}
+		}
+		return client
+	}
+	alice, phone, bob := enter("alice@example.com"), enter("alice@example.com"), enter("bob@example.com")
+	r, _ := http.NewRequest(http.MethodPost, apps["first"].base+"/auth/logout", nil)
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	if _, err := alice.Do(r); err != nil {
+		t.Fatal(err)
+	}
+	if !signedIn(alice, "second") {
+		t.Error("told before the house could")
+	}
+	if n, err := node.House.Logouts.Deliver(t.Context()); err != nil || n != 3 {
+		t.Fatalf("%d applications were told: %v", n, err)
+	}
+	for i, b := range []*http.Client{alice, phone, bob} {
+		for name, want := range map[string]bool{"first": i != 0, "second": i != 0, "cookie": true} {
+			if signedIn(b, name) != want {
+				t.Errorf("browser %d, %s: signed in: %v", i, name, !want)
+			}
+		}
+	}
+	// Whoever is locked out is out everywhere.
+	node.Block(t, "alice@example.com")
+	if _, err := node.House.Logouts.Deliver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if signedIn(phone, "first") || signedIn(phone, "second") || !signedIn(bob, "second") {
+		t.Error("a ban")
+	}
+	receipts, total, err := node.House.Logouts.Receipts(t.Context(), node.House.Tenant, backchannel.Query{ClientID: node.Content.Client("cookie").ClientID, Limit: 10})
+	if err != nil || total != 2 || receipts[0].Failure != backchannel.Rejected || receipts[0].Status != http.StatusNotFound {
+		t.Errorf("%+v %v", receipts, err)
 	}
 }
