@@ -47,7 +47,7 @@ export async function getUser(req, res) {
       ...options.callbacks,
       session({ session, token }) {
         accessToken = token.accessToken;
-        return session;
+        return JSON.parse(JSON.stringify(session)); // without what is undefined, which no page can be given
       },
     },
   });

@@ -17,7 +17,7 @@ export default function Client() {
   if (!session) return <><h1>You are signed out</h1><p><button onClick={() => signIn('auth0')}>Sign in to see this page</button></p></>;
   return (
     <>
-      <h1>Hello, {session.user.name}</h1>
+      <h1>Hello, {session.user.name ?? session.user.email}</h1>
       <section className="card"><h2>You</h2><Claims user={session.user} /></section>
       <section className="card">
         <h2>Your shows</h2>

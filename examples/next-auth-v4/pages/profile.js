@@ -2,11 +2,11 @@ import { getUser } from '../lib/auth.js';
 import { Claims } from '../../shared/Claims.js';
 import { Shows } from '../../shared/Shows.js';
 
-export default function Profile({ user, answer }) {
+export default function Profile({ session, answer }) {
   return (
     <>
       <h1>Your profile</h1>
-      <section className="card"><h2>You</h2><Claims user={user} /></section>
+      <section className="card"><h2>You</h2><Claims user={session.user} /></section>
       <section className="card"><h2>Your shows</h2><Shows answer={answer} /></section>
     </>
   );
@@ -18,6 +18,5 @@ export async function getServerSideProps({ req, res }) {
   if (!session) return { redirect: { destination: '/api/auth/signin?callbackUrl=/profile', permanent: false } };
   // The application's own API route knows the user by the same cookie, which the server passes on.
   const answer = await fetch(new URL('/api/shows', process.env.NEXTAUTH_URL), { headers: { Cookie: req.headers.cookie } });
-  const user = Object.fromEntries(Object.entries(session.user).filter(([, value]) => value));
-  return { props: { session, user, answer: await answer.json() } };
+  return { props: { session, answer: await answer.json() } };
 }

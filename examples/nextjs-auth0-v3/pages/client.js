@@ -17,7 +17,7 @@ export default function Client() {
   if (!user) return <><h1>You are signed out</h1><p><a href="/api/auth/login?returnTo=/client">Sign in to see this page</a></p></>;
   return (
     <>
-      <h1>Hello, {user.name}</h1>
+      <h1>Hello, {user.name ?? user.email}</h1>
       <section className="card"><h2>You</h2><Claims user={user} /></section>
       <section className="card">
         <h2>Your shows</h2>

@@ -13,11 +13,10 @@ export default async function Profile() {
     headers: { Cookie: (await headers()).get('cookie') },
     cache: 'no-store',
   });
-  const user = Object.fromEntries(Object.entries(session.user).filter(([, value]) => value));
   return (
     <>
       <h1>Your profile</h1>
-      <section className="card"><h2>You</h2><Claims user={user} /></section>
+      <section className="card"><h2>You</h2><Claims user={session.user} /></section>
       <section className="card"><h2>Your shows</h2><Shows answer={await answer.json()} /></section>
     </>
   );
