@@ -13,5 +13,8 @@ const manager = new UserManager({
 export const signIn = () => manager.signinRedirect();
 export const handleCallback = () => manager.signinCallback();
 export const isSignedIn = async () => Boolean(await manager.getUser());
-export const renew = () => manager.signinSilent();
+export async function accessToken() {
+  const user = await manager.getUser();
+  return (user && !user.expired ? user : await manager.signinSilent()).access_token;
+}
 export const keptRefreshToken = async () => (await manager.getUser())?.refresh_token;

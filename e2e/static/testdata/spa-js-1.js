@@ -13,5 +13,5 @@ const client = await createAuth0Client({
 export const signIn = () => client.loginWithRedirect();
 export const handleCallback = () => client.handleRedirectCallback();
 export const isSignedIn = () => client.isAuthenticated();
-export const renew = () => client.getTokenSilently({ ignoreCache: true });
+export const accessToken = () => client.getTokenSilently();
 export const keptRefreshToken = () => Object.values(localStorage).map((entry) => JSON.parse(entry).body?.refresh_token).find(Boolean);

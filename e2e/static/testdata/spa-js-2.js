@@ -12,5 +12,5 @@ const client = await createAuth0Client({
 export const signIn = () => client.loginWithRedirect();
 export const handleCallback = () => client.handleRedirectCallback();
 export const isSignedIn = () => client.isAuthenticated();
-export const renew = () => client.getTokenSilently({ cacheMode: 'off' });
+export const accessToken = () => client.getTokenSilently();
 export const keptRefreshToken = () => Object.values(localStorage).map((entry) => JSON.parse(entry).body?.refresh_token).find(Boolean);
