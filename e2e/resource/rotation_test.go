@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -64,7 +66,8 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 		})
 	}
 	load.add("Express, for an application that renews", w.renews(express))
-	load.add("people who sign in", w.signsIn())
+	load.add("people who sign in at the guard", w.signsIn())
+	load.add("people who sign in at express-openid-connect", w.postsIDTokens(file))
 
 	load.flow(t)
 	if err := w.node.House.Sweep(t.Context()); err != nil { // which it does by itself every ten minutes
@@ -96,13 +99,10 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 // the house.
 func (w *world) expire(apis []server) {
 	w.t.Helper()
-	tn := w.node.House.Tenant
-	api := drive.Must[*apps.API](w.t)(w.node.House.Apps.API(w.t.Context(), tn, demo.Audience))
+	api := drive.Must[*apps.API](w.t)(w.node.House.Apps.API(w.t.Context(), w.node.House.Tenant, demo.Audience))
 	short := *api
 	short.TokenLifetime = time.Minute
-	if err := tn.DB.Write(w.t.Context(), func(tx *db.Tx) error { return w.node.House.Apps.UpdateAPI(tx, &short) }); err != nil {
-		w.t.Fatal(err)
-	}
+	w.change(func(tx *db.Tx) error { return w.node.House.Apps.UpdateAPI(tx, &short) })
 	expired := worker(w.t, w.node)
 	for _, s := range apis {
 		a, err := s.get("/shows", expired)
@@ -197,15 +197,22 @@ func (w *world) startGuard() server {
 
 func ok(http.ResponseWriter, *http.Request) {}
 
-// startExpress serves the API route of examples/nextjs-bearer, in the time of the house for the same reason.
+// startExpress serves the API route of examples/nextjs-bearer.
 func (w *world) startExpress() server {
 	address := drive.FreeAddress(w.t)
 	_, port, _ := strings.Cut(address, ":")
-	testdata := drive.Must[string](w.t)(filepath.Abs("testdata"))
-	route := filepath.Join(drive.Root(), "examples", "nextjs-bearer", "pages", "api", "billing-info.js")
-	cmd := exec.Command("node", "--import", filepath.Join(testdata, "clock.mjs"), filepath.Join(testdata, "serve.mjs"), route, port)
-	cmd.Env = append(os.Environ(), "DOMAIN="+w.node.URL, "AUDIENCE="+demo.Billing, "CLOCK_OFFSET="+w.offset)
+	serve := drive.Must[string](w.t)(filepath.Abs("testdata/serve.mjs"))
+	cmd := w.nodeJS(serve, filepath.Join(drive.Root(), "examples", "nextjs-bearer", "pages", "api", "billing-info.js"), port)
+	cmd.Env = append(cmd.Env, "DOMAIN="+w.node.URL, "AUDIENCE="+demo.Billing)
 	return start(w.t, "Express", address, "", cmd)
+}
+
+// nodeJS returns a program for Node.js in the time of the house, as what it knows of keys has an age, too.
+func (w *world) nodeJS(args ...string) *exec.Cmd {
+	clock := drive.Must[string](w.t)(filepath.Abs("testdata/clock.mjs"))
+	cmd := exec.Command("node", append([]string{"--import", clock}, args...)...)
+	cmd.Env = append(os.Environ(), "CLOCK_OFFSET="+w.offset)
+	return cmd
 }
 
 // renews returns what an application does that holds a refresh token: it uses it, and calls
@@ -239,23 +246,89 @@ func (w *world) signsIn() func(context.Context) error {
 	mux.Handle("GET /home", guard.Require(login)(http.HandlerFunc(ok)))
 	w.site.Config.Handler = mux
 	w.site.Start()
-	person := w.node.NewBrowser(w.t)
-	person.SignIn(demo.Reader, w.node.Password(w.t, demo.Reader))
-	browser := &http.Client{Jar: person.HTTP.Jar, Timeout: drive.Patience}
+	browser := w.browser()
 	return func(ctx context.Context) error {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+"/auth/login?returnTo=/home", nil)
+		page, err := visit(ctx, browser, http.MethodGet, origin+"/auth/login?returnTo=/home", nil)
+		if err == nil && page.Request.URL.Path != "/home" {
+			err = fmt.Errorf("signing in ends at %s", page.Request.URL)
+		}
+		return err
+	}
+}
+
+// postsIDTokens returns what somebody does who signs in again and again at examples/express-openid-connect, where
+// the house sends an ID token through the browser.
+func (w *world) postsIDTokens(devJSON string) func(context.Context) error {
+	_, port, _ := strings.Cut(drive.FreeAddress(w.t), ":")
+	origin := "http://localhost:" + port
+	w.change(func(tx *db.Tx) error {
+		apps, tn := w.node.House.Apps, w.node.House.Tenant
+		c, err := apps.Client(w.t.Context(), tn, w.node.Content.Client("express-openid-connect").ClientID)
 		if err != nil {
 			return err
 		}
-		res, err := browser.Do(r)
+		moved := *c
+		moved.RedirectURIs = append(slices.Clone(c.RedirectURIs), origin+"/callback")
+		return apps.UpdateClient(tx, &moved)
+	})
+	cmd := w.nodeJS("server.js")
+	cmd.Dir = filepath.Join(drive.Root(), "examples", "express-openid-connect")
+	cmd.Env = append(cmd.Env, "PORT="+port, "BASE_URL="+origin)
+	start(w.t, "express-openid-connect", "localhost:"+port, devJSON, cmd)
+
+	browser := w.browser()
+	return func(ctx context.Context) error {
+		post, err := visit(ctx, browser, http.MethodGet, origin+"/login", nil)
 		if err != nil {
 			return err
 		}
-		defer res.Body.Close()
-		if at := res.Request.URL; res.StatusCode != http.StatusOK || at.Path != "/home" {
-			return fmt.Errorf("signing in ends at %s with %s", at, res.Status)
+		page, err := visit(ctx, browser, http.MethodPost, post.Target(), post.Hidden())
+		if err != nil {
+			return err
+		}
+		if page, err = visit(ctx, browser, http.MethodGet, origin+"/profile", nil); err != nil {
+			return err
+		}
+		if at := page.Request.URL; at.Path != "/profile" || !strings.Contains(page.Body, demo.Reader) {
+			return fmt.Errorf("signing in ends at %s with %s", at, page.Body)
 		}
 		return nil
+	}
+}
+
+// browser returns one in which somebody is known at the house.
+func (w *world) browser() *http.Client {
+	person := w.node.NewBrowser(w.t)
+	person.SignIn(demo.Reader, w.node.Password(w.t, demo.Reader))
+	return &http.Client{Jar: person.HTTP.Jar, Timeout: drive.Patience}
+}
+
+// visit follows a link or sends a form, and goes wherever that leads.
+func visit(ctx context.Context, browser *http.Client, method, address string, form url.Values) (*servertest.Page, error) {
+	r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	res, err := browser.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s %s ends at %s: %s\n%s", method, address, res.Request.URL, res.Status, body)
+	}
+	return &servertest.Page{Response: res, Body: string(body)}, err
+}
+
+// change writes to the house.
+func (w *world) change(write func(*db.Tx) error) {
+	w.t.Helper()
+	if err := w.node.House.Tenant.DB.Write(w.t.Context(), write); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
@@ -334,7 +407,7 @@ func (l *traffic) add(name string, call func(context.Context) error) {
 // happens. Together they are longer than the Python example waits before it asks for keys again, five seconds.
 const (
 	pace  = 50 * time.Millisecond
-	phase = 120
+	phase = 60
 	step  = 10 // calls that must not take longer than everybody's patience
 )
 
