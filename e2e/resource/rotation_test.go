@@ -404,7 +404,8 @@ func (l *traffic) add(name string, call func(context.Context) error) {
 }
 
 // pace is the time from one call of a caller to its next, and phase how many each makes before something else
-// happens. Together they are longer than the Python example waits before it asks for keys again, five seconds.
+// happens. Two phases lie between one change of keys and the next: longer than the Python example waits before it
+// asks for keys again, five seconds.
 const (
 	pace  = 50 * time.Millisecond
 	phase = 60
