@@ -25,7 +25,7 @@ func reachOf(a netip.Addr) reach {
 	switch {
 	case a.IsLoopback():
 		return loopback
-	case a.IsUnspecified(), a.IsMulticast(), a.IsLinkLocalUnicast(), within(a, cloudMetadata()), !a.IsGlobalUnicast():
+	case !a.IsGlobalUnicast(), within(a, cloudMetadata()): // link-local, multicast, broadcast, unspecified
 		return never
 	case a.Is4() && within(a, special4()), a.IsPrivate():
 		return internal

@@ -160,7 +160,8 @@ func TestThreat_SR02_RedirectsAndProxiesLeadNowhere(t *testing.T) {
 	}
 }
 
-func TestWhatIsAllowed(t *testing.T) {
+// What is allowed beyond that, and nothing beside it.
+func TestThreat_SR01_WhatIsAllowed(t *testing.T) {
 	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	defer plain.Close()
 	secure := httptest.NewTLSServer(plain.Config.Handler)

@@ -136,7 +136,7 @@ func TestThreat_LO07_EveryEndIsTold(t *testing.T) {
 }
 
 // Who gets an ID token without a code takes part, too; who gets none does not.
-func TestWhoTakesPartInASession(t *testing.T) {
+func TestThreat_LO07_WhoTakesPartInASession(t *testing.T) {
 	app := newTold(t)
 	i := servertest.New(t, servertest.Options{Extras: []demo.Extra{app.extra()}})
 	ctx, tn := context.Background(), i.House.Tenant
