@@ -171,7 +171,7 @@ var sources = sync.OnceValues(func() (string, error) {
 			return filepath.SkipDir
 		case entry.IsDir() && name != "." && top != "shared" && !strings.HasPrefix(top, "next"), entry.Name() == ".next":
 			return filepath.SkipDir
-		case entry.IsDir(), entry.Name() == ".env.local", !below && name != "style.css":
+		case entry.IsDir(), entry.Name() == ".env.local", filepath.Ext(name) == ".md", !below && name != "style.css":
 			return nil
 		}
 		raw, err := os.ReadFile(path)

@@ -3,7 +3,7 @@ import Auth0 from 'next-auth/providers/auth0';
 import { hasExpired, renew, tokensOf } from '../shared/renew.js';
 
 const authorization = {
-  params: { scope: 'openid profile email offline_access read:shows', audience: process.env.GATEHOUSE_AUDIENCE },
+  params: { scope: process.env.AUTH0_SCOPE, audience: process.env.GATEHOUSE_AUDIENCE },
 };
 
 const config = {

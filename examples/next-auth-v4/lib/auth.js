@@ -4,7 +4,7 @@ import { hasExpired, renew, tokensOf } from '../../shared/renew.js';
 
 const client = { clientId: process.env.AUTH0_ID, clientSecret: process.env.AUTH0_SECRET };
 const authorization = {
-  params: { scope: 'openid profile email offline_access read:shows', audience: process.env.GATEHOUSE_AUDIENCE },
+  params: { scope: process.env.AUTH0_SCOPE, audience: process.env.GATEHOUSE_AUDIENCE },
 };
 
 export const options = {

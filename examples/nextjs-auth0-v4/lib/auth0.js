@@ -4,7 +4,7 @@ import { sessionStore } from './sessions.js';
 export const auth0 = new Auth0Client({
   // Everything else is read from the environment, AUTH0_DOMAIN and so on; see .env.
   allowInsecureRequests: process.env.AUTH0_DOMAIN?.startsWith('http://localhost'),
-  authorizationParameters: { audience: process.env.AUTH0_AUDIENCE, scope: 'openid profile email offline_access read:shows' },
+  authorizationParameters: { audience: process.env.AUTH0_AUDIENCE, scope: process.env.AUTH0_SCOPE },
   sessionStore: process.env.SESSIONS === 'memory' ? sessionStore() : undefined,
   session: {
     // Cookies of all ports of localhost are in one jar.
