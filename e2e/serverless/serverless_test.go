@@ -119,7 +119,8 @@ func person(t *testing.T, h *drive.House, api twin) {
 	b.At(api.origin)
 	b.See("Sign in", "Billing without a server of your own")
 	b.Back()
-	b.Wait("the page before is of no use", func() bool { return strings.HasPrefix(b.Address(), h.Issuer) || !strings.Contains(b.Text(), "Next invoice") })
+	b.At(h.Issuer) // the page before asks who is there, and nobody is
+	b.See("E-mail address", "Password")
 	second.Reload()
 	second.At(h.Issuer)
 	second.See("E-mail address", "Password")
@@ -143,7 +144,6 @@ func sameAnswers(t *testing.T, h *drive.House, twins []twin) {
 		{"no token", "Bearer x", http.StatusUnauthorized},
 		{"for another API", "Bearer " + worker, http.StatusUnauthorized},
 		{"for the house", "Bearer " + other, http.StatusUnauthorized},
-		{"another scheme", "Basic YTpi", http.StatusUnauthorized},
 	} {
 		for _, api := range twins {
 			r := drive.Must[*http.Request](t)(http.NewRequest(http.MethodGet, api.origin+"/api/billing-info", nil))

@@ -16,31 +16,32 @@ app.use((req, res, next) => {
   next();
 });
 
+// Tokens are renewed before any route runs: this package keeps the session in the cookie and writes it
+// with every answer, so one that still had the old tokens could put them back. An answer of the house that
+// was lost is asked for again; the house gives the same one. ?renew shows it without waiting for expiry.
+app.use(async (req, res, next) => {
+  const token = req.oidc.accessToken;
+  if (token?.isExpired() || (token && 'renew' in req.query)) {
+    await token.refresh().catch((error) => (error.error ? Promise.reject(error) : token.refresh()));
+  }
+  next();
+});
+
 app.get('/', (req, res) => res.send(pages.home(req.oidc.user, withCode)));
 
 // Whoever is not signed in signs in first, and comes back here.
 app.get('/profile', oidc.requiresAuth(), (req, res) => res.send(pages.profile(req.oidc.user)));
 
 app.get('/shows', oidc.requiresAuth(), async (req, res) => {
-  const token = await accessToken(req);
-  const answer = token && await fetch(`${config.apiURL}/shows`, { headers: { Authorization: `Bearer ${token}` } });
-  if (!answer) {
-    res.send(pages.noToken(req.oidc.user));
-  } else if (answer.ok) {
+  if (!req.oidc.accessToken) return res.send(pages.noToken(req.oidc.user));
+  const { access_token: token } = req.oidc.accessToken;
+  const answer = await fetch(`${config.apiURL}/shows`, { headers: { Authorization: `Bearer ${token}` } });
+  if (answer.ok) {
     res.send(pages.shows(req.oidc.user, await answer.json()));
   } else {
     res.status(answer.status).send(pages.refused(req.oidc.user, answer.status));
   }
 });
-
-// Tokens are renewed when they have expired; ?renew shows how without waiting for it.
-async function accessToken(req) {
-  const token = req.oidc.accessToken;
-  if (token && (token.isExpired() || 'renew' in req.query)) {
-    return (await token.refresh()).access_token;
-  }
-  return token?.access_token;
-}
 
 app.use((error, req, res, next) => {
   if (error.error === 'invalid_grant' && req.oidc.user) { // the sign-in has ended at the house, so it ends here

@@ -2,11 +2,18 @@ import { Auth0Provider } from '@auth0/auth0-react';
 import Head from 'next/head';
 import Link from 'next/link';
 import { useRouter } from 'next/router';
+import { useEffect } from 'react';
 import '../../style.css';
 import Person from '../components/Person.js';
 
 export default function App({ Component, pageProps }) {
   const router = useRouter();
+  useEffect(() => {
+    // The back button may bring a page as it was, with whoever was signed in then.
+    const again = (event) => event.persisted && window.location.reload();
+    window.addEventListener('pageshow', again);
+    return () => window.removeEventListener('pageshow', again);
+  }, []);
   return (
     <Auth0Provider
       domain={process.env.DOMAIN}
