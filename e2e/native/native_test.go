@@ -181,7 +181,7 @@ func TestDevice(t *testing.T) {
 	b.See("No device shows this code")
 	b.Fill("Code on your device", strings.ToLower(strings.ReplaceAll(code, "-", " ")))
 	b.Press("Continue")
-	b.See("Let this device in?", "TV Shows CLI", code, "the network you are in now", "See the list of TV shows", "Keep this access while you are away", drive.Newcomer.Email)
+	b.See("Let this device in?", "TV Shows CLI", code, "where you are, too", "See the list of TV shows", "Keep this access while you are away", drive.Newcomer.Email)
 	b.Accessible("device confirm")
 	b.Keep("device-confirm")
 	b.Press("I started this: let it in") // the browser itself asks for the tick first

@@ -18,15 +18,25 @@ func (p DeviceCode) sheet() sheet {
 // started, ActionTurnAway, or ActionSwitch.
 type DeviceConfirm struct {
 	Frame
-	ClientName  string
-	ThirdParty  bool // not run by the tenant: the page says that nobody vouches for it
-	Email       string
-	UserCode    string
-	Scopes      []Scope
-	Network     string // where the device asked from
-	SameNetwork bool   // that is where the person is, too
-	Minutes     int    // how long ago it asked
+	ClientName string
+	ThirdParty bool // not run by the tenant: the page says that nobody vouches for it
+	Email      string
+	UserCode   string
+	Scopes     []Scope
+	Network    string // where the device asked from
+	Place      Place
+	Minutes    int // how long ago it asked
 }
+
+// Place says where a device asked from, seen from the person.
+type Place string
+
+// The places.
+const (
+	PlaceUnknown   Place = ""          // two kinds of address say nothing of each other
+	PlaceHere      Place = "here"      // the person's own network
+	PlaceElsewhere Place = "elsewhere" // another network
+)
 
 func (p DeviceConfirm) sheet() sheet {
 	return sheet{name: "deviceconfirm", args: args("client", p.ClientName, "email", p.Email, "code", p.UserCode, "network", p.Network, "minutes", count(p.Minutes))}

@@ -201,9 +201,25 @@ func (h *Handler) showDeviceConfirm(w http.ResponseWriter, r *http.Request, stat
 	h.Render.Render(w, r, status, page.DeviceConfirm{
 		Frame: frame, ClientName: client.Name, ThirdParty: client.ThirdParty, Email: in.session.Email,
 		UserCode: oauth.ShowUserCode(in.flow.Device.UserCode), Scopes: scopes(d.Scope, api),
-		Network: shownNetwork(d.Network), SameNetwork: d.Network == limit.Network(httpx.ClientAddr(r)),
+		Network: shownNetwork(d.Network), Place: place(d.Network, httpx.ClientAddr(r)),
 		Minutes: int(h.Clock.Now().Sub(d.CreatedAt).Minutes()),
 	})
+}
+
+// place compares where a device asked from with where the person is. An IPv4 address and an IPv6 one may
+// well be of one household.
+func place(network string, person netip.Addr) page.Place {
+	device, err := netip.ParsePrefix(network)
+	person = person.Unmap()
+	switch {
+	case err != nil || !person.IsValid():
+		return page.PlaceUnknown
+	case network == limit.Network(person), device.Addr().IsLoopback() && person.IsLoopback():
+		return page.PlaceHere
+	case device.Addr().Is4() != person.Is4():
+		return page.PlaceUnknown
+	}
+	return page.PlaceElsewhere
 }
 
 // shownNetwork leaves out that an address is all there is of a network.

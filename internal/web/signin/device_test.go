@@ -95,7 +95,7 @@ func TestThreat_DV02_NothingApprovesByItself(t *testing.T) {
 	still("letting in without looking")
 	confirm := expect(t, b.Press(code, "look_up", "user_code", d.UserCode), http.StatusOK, titleDeviceConfirm)
 	still("typing the code")
-	for _, want := range []string{demo.Native, d.UserCode, "See the list of TV shows", "127.0.0.1", "the network you are in now", "min ago", demo.Reader, "I started this"} {
+	for _, want := range []string{demo.Native, d.UserCode, "See the list of TV shows", "127.0.0.1", "where you are, too", "min ago", demo.Reader, "I started this"} {
 		if !strings.Contains(confirm.Body, want) {
 			t.Errorf("the page does not say %q", want)
 		}
@@ -136,10 +136,11 @@ func TestThreat_DV02_TheNetworkIsShown(t *testing.T) {
 	i := servertest.New(t, servertest.Options{Configure: func(c *config.Config) { c.Proxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }})
 	b := signedIn(t, i, demo.Reader)
 	d := device(t, i)
-	for from, want := range map[string]string{"203.0.113.9": "not the network you are in now", "2001:db8::1": "not the network you are in now", "127.0.0.1": "the network you are in now"} {
+	const here, elsewhere = "where you are, too", "which is not your network"
+	for from, want := range map[string]string{"203.0.113.9": elsewhere, "2001:db8::1": "", "127.0.0.1": here, "::1": here} {
 		b.Header.Set("X-Forwarded-For", from)
 		p := expect(t, b.Press(b.Get("/device"), "look_up", "user_code", d.UserCode), http.StatusOK, titleDeviceConfirm)
-		if !strings.Contains(p.Body, want) {
+		if strings.Contains(p.Body, here) != (want == here) || strings.Contains(p.Body, elsewhere) != (want == elsewhere) || !strings.Contains(p.Body, "127.0.0.1") {
 			t.Errorf("from %s the page does not say %q", from, want)
 		}
 	}

@@ -64,11 +64,11 @@ func Samples() []Sample {
 	}
 	deviceConfirm := page.DeviceConfirm{
 		Frame: device, ClientName: "Watchlist", Email: "ada@example.com", UserCode: "WDJB-MJHT", Scopes: consent.Scopes,
-		Network: "198.51.100.7", SameNetwork: true,
+		Network: "198.51.100.7", Place: page.PlaceHere,
 	}
 	elsewhere := deviceConfirm
 	elsewhere.Frame, elsewhere.ClientName, elsewhere.ThirdParty, elsewhere.Email = onDevice(page.ErrStarted), long, true, longMail
-	elsewhere.Network, elsewhere.SameNetwork, elsewhere.Minutes = "2001:db8:1:2::/64", false, 4
+	elsewhere.Network, elsewhere.Place, elsewhere.Minutes = "2001:db8:1:2::/64", page.PlaceElsewhere, 4
 	mistake := page.ErrorPage{
 		Frame: page.Frame{TenantName: "TV Shows"}, Code: "invalid_request", Ref: "0195a1b2c3d4",
 		Description: "The redirect_uri is not registered for this client.", Parameter: "redirect_uri",
