@@ -25,7 +25,7 @@ var sdks = []string{"spa-js-2", "spa-js-1", "oidc-client-ts"}
 // Two tabs of one person, whose access token has run out for both, and several requests in each at once;
 // the house's answer gets lost on the way. Nobody loses the session. A refresh token that was stolen
 // before, and comes back when the overlap is over, ends it.
-func TestRefreshRace(t *testing.T) {
+func TestThreat_TK07_RefreshRaceInBrowsers(t *testing.T) {
 	for _, sdk := range sdks {
 		t.Run(sdk, func(t *testing.T) {
 			t.Parallel()

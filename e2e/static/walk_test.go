@@ -55,6 +55,7 @@ func (v *visit) settle() *drive.Tab {
 	b := v.me.Tab()
 	b.Open(v.home)
 	b.See("You are signed out")
+	b.Keep("static-signed-out")
 	if v.way.choice != "hidden iframe" {
 		b.Choose("New access tokens come by", v.way.choice)
 		b.Wait("the choice is kept", func() bool { return b.Query("renewal") != "" })
@@ -92,6 +93,7 @@ func (v *visit) callAndRenew(b *drive.Tab, name string) {
 func (v *visit) lookAround(b *drive.Tab) {
 	b.Press("Profile")
 	b.See("Your profile", drive.Newcomer.Email)
+	b.Keep("static-profile")
 	b.Back()
 	b.See("Hello, " + drive.Newcomer.Email)
 	b.Press("Profile")
@@ -140,6 +142,7 @@ func (v *visit) popup(b *drive.Tab) {
 	b.Open(v.home)
 	b.See("You are signed out")
 	small := b.Opened("to sign in", func() { b.Press("Sign in by popup") })
+	small.Keep("static-popup")
 	v.me.SignIn(small, drive.Newcomer)
 	b.See("Hello, " + drive.Newcomer.Email)
 	b.Press("Load the shows")

@@ -1,5 +1,6 @@
 import './back.js';
 import './style.css';
+import { config } from './config.js';
 import { choose, way, ways } from './renewal.js';
 import { claimsOf, fetchShows } from './shows.js';
 
@@ -14,7 +15,7 @@ import { claimsOf, fetchShows } from './shows.js';
  *   token({ fresh })   an access token; a fresh one comes from the house
  *   revoke()           takes the tokens back; there is no button without it
  */
-export function showPage(title, apiUrl, person) {
+export function showPage(title, person) {
   document.title = title;
   document.body.innerHTML = markup;
   const part = (id) => document.getElementById(id);
@@ -71,7 +72,7 @@ export function showPage(title, apiUrl, person) {
     revoke: () => person.revoke(),
     async load() {
       const token = await getToken({ fresh: false });
-      if (token) showAnswer(await fetchShows(apiUrl, token));
+      if (token) showAnswer(await fetchShows(config.apiUrl, token));
     },
   };
   for (const [id, act] of Object.entries(actions)) {
@@ -118,6 +119,7 @@ const markup = `
   </section>
   <div id="home" class="stack" hidden>
     <h1 id="greeting"></h1>
+    <p class="quiet" data-for="nobody" hidden>Demo people and their passwords are on <a href="${config.domain}">the start page of the house</a>.</p>
     <section class="card" data-for="somebody" hidden>
       <h2>The API</h2>
       <p class="row">

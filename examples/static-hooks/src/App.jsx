@@ -1,5 +1,6 @@
 import React, { useState } from 'react';
 import { useAuth } from 'use-auth0-hooks';
+import { config } from '../../static/config.js';
 import { Profile } from './Profile.jsx';
 import { Shows } from './Shows.jsx';
 import { UpstreamError } from './UpstreamError.jsx';
@@ -32,7 +33,14 @@ function Door() {
 function Home() {
   const { isAuthenticated, user } = useAuth();
   const [asked, ask] = useState(false);
-  if (!isAuthenticated) return <h1>You are signed out</h1>;
+  if (!isAuthenticated) {
+    return (
+      <>
+        <h1>You are signed out</h1>
+        <p className="quiet">Demo people and their passwords are on <a href={config.domain}>the start page of the house</a>.</p>
+      </>
+    );
+  }
   return (
     <>
       <h1>Hello, {user.name || user.email}</h1>

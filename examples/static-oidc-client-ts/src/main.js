@@ -39,7 +39,7 @@ if (window.location.pathname === '/callback') {
 async function start() {
   // Another tab may have signed in: the house knows.
   if (!await manager.getUser()) await manager.signinSilent().catch(() => null);
-  await showPage('TV Shows with oidc-client-ts', config.apiUrl, {
+  await showPage('TV Shows with oidc-client-ts', {
     user: async () => (await manager.getUser())?.profile,
     signIn: (path) => manager.signinRedirect({ state: { path } }),
     signInByPopup: () => manager.signinPopup(),

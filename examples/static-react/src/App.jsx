@@ -1,4 +1,5 @@
 import { useAuth0 } from '@auth0/auth0-react';
+import { config } from '../../static/config.js';
 import { choose, way, ways } from '../../static/renewal.js';
 import { Profile } from './Profile.jsx';
 import { Shows } from './Shows.jsx';
@@ -44,7 +45,9 @@ function Home() {
   return (
     <>
       <h1>{isAuthenticated ? `Hello, ${user.name ?? user.email}` : 'You are signed out'}</h1>
-      {isAuthenticated && <Shows />}
+      {isAuthenticated
+        ? <Shows />
+        : <p className="quiet">Demo people and their passwords are on <a href={config.domain}>the start page of the house</a>.</p>}
       <p className="row quiet">
         <label htmlFor="renewal">New access tokens come by</label>
         <select id="renewal" value={way} onChange={(event) => choose(event.target.value)}>

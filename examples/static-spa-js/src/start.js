@@ -1,4 +1,3 @@
-import { config } from '../../static/config.js';
 import { showPage } from '../../static/page.js';
 
 /**
@@ -11,7 +10,7 @@ export async function start(client, { fresh, leaving }) {
     const { appState } = await client.handleRedirectCallback();
     window.history.replaceState(null, '', appState?.path ?? '/');
   }
-  await showPage('TV Shows in JavaScript', config.apiUrl, {
+  await showPage('TV Shows in JavaScript', {
     user: () => client.getUser(),
     signIn: (path) => client.loginWithRedirect({ appState: { path } }),
     signInByPopup: () => client.loginWithPopup(),
