@@ -16,6 +16,7 @@ import (
 // appCommand is the way in for whoever builds an application.
 type appCommand struct {
 	Create appCreate `cmd:"" help:"Say what you are building, and get a client and the lines that make it work."`
+	Check  appCheck  `cmd:"" help:"Say what is wrong with an application's configuration, from its recent requests."`
 }
 
 type appCreate struct {

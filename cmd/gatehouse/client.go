@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -213,11 +215,33 @@ type clientUpdate struct {
 	ClientID string  `arg:"" help:"Its id."`
 	Name     *string `help:"What people read on the consent page." placeholder:"NAME"`
 	clientFlags
+	AddCallback  []string `help:"One more callback." placeholder:"URL" sep:"none"`
+	AddLogoutURL []string `name:"add-logout-url" help:"One more logout URL." placeholder:"URL" sep:"none"`
+	AddWebOrigin []string `help:"One more origin." placeholder:"ORIGIN" sep:"none"`
+	AddGrantType []string `help:"One more grant type." placeholder:"NAME" sep:"none"`
+	AddGrant     []string `help:"One more API it may call in its own name." placeholder:"GRANT" sep:"none"`
+}
+
+// add puts to the lists what they lack.
+func (c *clientUpdate) add(client *apps.Client) error {
+	for dst, more := range map[*[]string][]string{&client.RedirectURIs: c.AddCallback, &client.LogoutURLs: c.AddLogoutURL, &client.WebOrigins: c.AddWebOrigin, &client.GrantTypes: c.AddGrantType} {
+		for _, v := range more {
+			if !slices.Contains(*dst, v) {
+				*dst = append(slices.Clone(*dst), v)
+			}
+		}
+	}
+	more := &apps.Client{}
+	if err := (&clientFlags{Grant: c.AddGrant}).applyGrants(more); err != nil {
+		return err
+	}
+	maps.Copy(client.Grants, more.Grants)
+	return nil
 }
 
 // Help shows an example.
 func (clientUpdate) Help() string {
-	return `A list that is named replaces the old one.
+	return `A list that is named replaces the old one; --add-… puts one more in it.
 
   gatehouse client update CLIENT_ID --callback https://a.example.com/cb --callback https://b.example.com/cb --config gatehouse.yaml`
 }
@@ -226,7 +250,7 @@ func (clientUpdate) Help() string {
 func (c *clientUpdate) Run(ctx context.Context, to streams) error {
 	return c.with(ctx, to, func(h *server.House) error {
 		wanted := &apps.Client{}
-		if err := c.applyGrants(wanted); err != nil {
+		if err := (&clientFlags{Grant: append(slices.Clone(c.Grant), c.AddGrant...)}).applyGrants(wanted); err != nil {
 			return err
 		}
 		if err := c.checkGrants(ctx, h, wanted); err != nil {
@@ -234,7 +258,10 @@ func (c *clientUpdate) Run(ctx context.Context, to streams) error {
 		}
 		client, err := h.Admin().UpdateClient(ctx, h.Tenant, c.ClientID, func(client *apps.Client) error {
 			set(&client.Name, c.Name)
-			return c.apply(client)
+			if err := c.apply(client); err != nil {
+				return err
+			}
+			return c.add(client)
 		}, operator())
 		if err != nil {
 			return fixable(err, "gatehouse client list shows those there are")

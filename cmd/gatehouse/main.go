@@ -20,7 +20,7 @@ type commands struct {
 	Dev   devCommand   `cmd:"" help:"Try Gatehouse: no configuration, this machine only, with demo people and applications."`
 	Serve serveCommand `cmd:"" help:"Serve in production."`
 
-	App       appCommand       `cmd:"" help:"What are you building? create: a client, and the code that goes with it." group:"house"`
+	App       appCommand       `cmd:"" help:"What are you building? create, check: a client, the code that goes with it, and what is wrong." group:"house"`
 	Client    clientCommand    `cmd:"" help:"Applications: create, list, show, update, delete, rotate-secret." group:"house"`
 	API       apiCommand       `cmd:"" name:"api" help:"APIs, which access tokens are for: create, list, show, update, delete." group:"house"`
 	User      userCommand      `cmd:"" help:"People: create, list, show, update, delete, ban, unban, password-link, import." group:"house"`

@@ -47,7 +47,7 @@ func ManagementPermissions() []apps.Permission {
 
 // Admin returns the verbs on clients, APIs and permissions, for commands and for the management API.
 func (h *House) Admin() *admin.Admin {
-	return &admin.Admin{Clock: h.Clock, Apps: h.Apps, Access: h.Access, Grants: h.Grants, People: h.People, APIKeys: h.APIKeys}
+	return &admin.Admin{Clock: h.Clock, Apps: h.Apps, Access: h.Access, Grants: h.Grants, People: h.People, APIKeys: h.APIKeys, Checkup: h.Checkup}
 }
 
 // managementAPI is the house's own API: one row of the table, with a table of its own behind it.

@@ -18,19 +18,22 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/access"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
-// Admin is the verbs. All fields but APIKeys are required. It is safe for concurrent use.
+// Admin is the verbs. All fields but APIKeys and Checkup are required. It is safe for concurrent use.
 type Admin struct {
 	Clock  clock.Clock
 	Apps   *apps.Apps
 	Access *access.Access
 	Grants *grants.Grants
 	People *people.People
+	// Checkup is for CheckClient alone.
+	Checkup *checkup.Record
 	// APIKeys may be nil where there are none.
 	APIKeys *access.APIKeys
 }

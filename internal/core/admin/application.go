@@ -6,6 +6,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/guide"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 )
@@ -35,3 +36,33 @@ func (a *Admin) CreateApplication(ctx context.Context, tn *tenant.Tenant, app *g
 	}
 	return nil
 }
+
+// CheckClient says what is wrong with the configuration of a client, from what this node has met and
+// others have written. It fails with NotFound.
+func (a *Admin) CheckClient(ctx context.Context, tn *tenant.Tenant, clientID string) (*apps.Client, checkup.Report, error) {
+	client, err := a.Apps.Client(ctx, tn, clientID)
+	if err != nil {
+		return nil, checkup.Report{}, err
+	}
+	if err := a.Checkup.FlushOf(ctx, tn); err != nil {
+		return nil, checkup.Report{}, err
+	}
+	facts := checkup.Facts{Issuer: tn.Issuer, Client: client}
+	if facts.Entries, err = a.Checkup.Of(ctx, tn, clientID); err != nil {
+		return nil, checkup.Report{}, err
+	}
+	if facts.Strays, err = a.Checkup.Of(ctx, tn, ""); err != nil {
+		return nil, checkup.Report{}, err
+	}
+	page, err := a.Apps.APIs(ctx, tn, "", maxAPIs)
+	if err != nil {
+		return nil, checkup.Report{}, err
+	}
+	for _, api := range page {
+		facts.APIs = append(facts.APIs, api.Identifier)
+	}
+	return client, checkup.Examine(facts), nil
+}
+
+// maxAPIs is among how many the nearest is looked for.
+const maxAPIs = 1000

@@ -8,7 +8,7 @@ import (
 // nearest returns the registered address that differs least from what was sent, and in what. Both
 // are empty where nothing is near.
 func nearest(sent string, registered []string) (address, difference string) {
-	least := 100
+	least := anotherHost
 	for _, r := range registered {
 		if d, cost := differ(sent, r); cost < least {
 			address, difference, least = r, d, cost
@@ -16,6 +16,9 @@ func nearest(sent string, registered []string) (address, difference string) {
 	}
 	return address, difference
 }
+
+// anotherHost is how much it is when not even the host is the same: such addresses are not near.
+const anotherHost = 50
 
 // differ says in what two addresses differ, and how much that is.
 func differ(sent, registered string) (difference string, cost int) {
@@ -25,7 +28,7 @@ func differ(sent, registered string) (difference string, cost int) {
 	s, errS := url.Parse(strings.ReplaceAll(sent, cut, ""))
 	r, errR := url.Parse(registered)
 	if errS != nil || errR != nil || s.Host == "" || r.Host == "" {
-		return "", 100
+		return "", anotherHost
 	}
 	var parts []string
 	note := func(differs bool, what string, weight int) {
@@ -36,7 +39,7 @@ func differ(sent, registered string) (difference string, cost int) {
 	loopback := isLoopback(s.Hostname()) && isLoopback(r.Hostname())
 	note(s.Scheme != r.Scheme, s.Scheme+" in place of "+r.Scheme, 2)
 	note(s.Hostname() != r.Hostname() && loopback, s.Hostname()+" in place of "+r.Hostname(), 2)
-	note(s.Hostname() != r.Hostname() && !loopback, "another host", 50)
+	note(s.Hostname() != r.Hostname() && !loopback, "another host", anotherHost)
 	note(s.Port() != r.Port(), "another port", 3)
 	note(s.Path != r.Path && strings.EqualFold(s.Path, r.Path), "upper and lower case", 1)
 	note(!strings.EqualFold(s.Path, r.Path), "another path", 4)

@@ -105,15 +105,6 @@ func (e *examination) update(flags ...string) []string {
 	return append([]string{"client", "update", e.Client.ClientID}, flags...)
 }
 
-// adding is the flags of a list with one more in it: a list that is named replaces the old one.
-func adding(flag string, list []string, more string) []string {
-	var out []string
-	for _, v := range append(slices.Clone(list), more) {
-		out = append(out, flag, v)
-	}
-	return out
-}
-
 // settings finds what is wrong before anybody has asked for anything.
 func (e *examination) settings() {
 	c := e.Client
@@ -121,10 +112,10 @@ func (e *examination) settings() {
 		e.add(Finding{Level: Wrong, Kind: Disabled, Title: "The client is disabled", Fix: "Everything it asks is refused.", Command: e.update("--no-disabled")})
 	}
 	if c.MayUse(oauth.GrantAuthorizationCode) && len(c.RedirectURIs) == 0 {
-		e.add(Finding{Level: Wrong, Kind: RedirectURI, Title: "No callback is registered", Fix: "Nobody can sign in. Register where the browser returns to.", Command: e.update("--callback", "URL")})
+		e.add(Finding{Level: Wrong, Kind: RedirectURI, Title: "No callback is registered", Fix: "Nobody can sign in. Register where the browser returns to.", Command: e.update("--add-callback", "URL")})
 	}
 	if c.Type == apps.Machine && len(c.Grants) == 0 {
-		e.add(Finding{Level: Wrong, Kind: APIGrant, Title: "It may call no API", Fix: "Say what it may do, and where.", Command: e.update("--grant", "IDENTIFIER=SCOPE")})
+		e.add(Finding{Level: Wrong, Kind: APIGrant, Title: "It may call no API", Fix: "Say what it may do, and where.", Command: e.update("--add-grant", "IDENTIFIER=SCOPE")})
 	}
 	if c.Type != apps.SPA {
 		return
@@ -137,7 +128,7 @@ func (e *examination) settings() {
 		if !c.HasWebOrigin(origin) {
 			e.add(Finding{
 				Level: Wrong, Kind: WebOrigin, Title: "Pages of " + origin + " can not call the house", Registered: strings.Join(c.WebOrigins, " "),
-				Fix: "Its browser is kept from the token endpoint, and gets no message. Register the origin.", Command: e.update(adding("--web-origin", c.WebOrigins, origin)...),
+				Fix: "Its browser is kept from the token endpoint, and gets no message. Register the origin.", Command: e.update("--add-web-origin", origin),
 			})
 		}
 		if strings.HasPrefix(origin, "https:") && strings.HasPrefix(e.Issuer, "http:") {
@@ -148,7 +139,7 @@ func (e *examination) settings() {
 		if stray.Kind == PageOrigin && whole(stray.Sent) && sameHouse(stray.Sent, c.RedirectURIs) {
 			e.add(Finding{
 				Level: Look, Kind: WebOrigin, Title: "A page of " + stray.Sent + " was kept from the token endpoint", Sent: stray.Sent, Count: stray.Count, LastAt: stray.LastAt,
-				Fix: "No client registered this origin. If it is this one's, register it.", Command: e.update(adding("--web-origin", c.WebOrigins, stray.Sent)...),
+				Fix: "No client registered this origin. If it is this one's, register it.", Command: e.update("--add-web-origin", stray.Sent),
 			})
 		}
 	}
@@ -173,7 +164,7 @@ func (e *examination) entry(entry Entry) {
 	switch entry.Kind {
 	case RedirectURI:
 		f.Title = "The redirect_uri is not registered"
-		e.address(&f, "--callback", c.RedirectURIs)
+		e.address(&f, "--add-callback", c.RedirectURIs)
 		settledIf(whole(f.Sent) && oauth.MatchRedirectURI(c.RedirectURIs, f.Sent, c.Type == apps.Native))
 	case RedirectMissing:
 		f.Title, f.Fix = "A request came without redirect_uri, and the client has no default", "Send one, or set the default."
@@ -183,11 +174,11 @@ func (e *examination) entry(entry Entry) {
 		settledIf(c.DefaultRedirectURI != "")
 	case MessageOrigin, WebOrigin:
 		f.Title = "The origin is not registered for calls by script"
-		e.address(&f, "--web-origin", c.WebOrigins)
+		e.address(&f, "--add-web-origin", c.WebOrigins)
 		settledIf(c.HasWebOrigin(f.Sent))
 	case LogoutURL:
 		f.Title = "The address after the logout is not registered, so people end on a page of the house"
-		e.address(&f, "--logout-url", c.LogoutURLs)
+		e.address(&f, "--add-logout-url", c.LogoutURLs)
 		settledIf(whole(f.Sent) && oauth.MatchLogoutURI(c.LogoutURLs, f.Sent))
 	case ResponseType:
 		f.Title = "It asks for a response_type that is not open to it"
@@ -229,7 +220,7 @@ func (e *examination) entry(entry Entry) {
 		if f.Sent == "password" || f.Sent == "implicit" {
 			f.Fix = "It is deprecated and not offered: use authorization_code with PKCE."
 		} else if whole(f.Sent) {
-			f.Command = e.update(adding("--grant-type", c.GrantTypes, f.Sent)...)
+			f.Command = e.update("--add-grant-type", f.Sent)
 		}
 		settledIf(c.MayUse(f.Sent))
 	case Code:
@@ -252,7 +243,7 @@ func (e *examination) entry(entry Entry) {
 	case APIGrant:
 		f.Title, f.Fix = "It asks for an API it has no grant for", "Say what it may do there."
 		if whole(f.Sent) && slices.Contains(e.APIs, f.Sent) {
-			f.Command = e.update("--grant", f.Sent+"=SCOPE")
+			f.Command = e.update("--add-grant", f.Sent+"=SCOPE")
 		}
 		_, has := c.Grants[f.Sent]
 		settledIf(has)
@@ -267,6 +258,9 @@ func (e *examination) entry(entry Entry) {
 		since(Authorized, CodeRedeemed, Refreshed, Credentials)
 	default:
 		return // it went well
+	}
+	if f.Level == Settled {
+		f.Command = nil
 	}
 	e.add(f)
 }
@@ -284,10 +278,10 @@ func (e *examination) address(f *Finding, flag string, registered []string) {
 	case !whole(f.Sent) || oauth.ValidateRedirectURI(f.Sent, e.Client.Type == apps.Native) != nil:
 		f.Fix = "Register exactly what the application sends, if it is its own."
 	case !sameHouse(f.Sent, near):
-		f.Fix = "Anybody can send a request in the name of this client: register it only if you know the address."
+		f.Level, f.Fix = Look, "Anybody can send a request in the name of this client: register it only if you know the address."
 	default:
 		f.Fix = "If it is the application's own, register it:"
-		f.Command = e.update(adding(flag, registered, f.Sent)...)
+		f.Command = e.update(flag, f.Sent)
 	}
 }
 
@@ -325,13 +319,10 @@ func (e *examination) silent(f *Finding) {
 // unredeemed: people sign in, and nobody comes for the tokens.
 func (e *examination) unredeemed() {
 	authorized, ok := e.last[Authorized]
-	if !ok || authorized.Before(e.last[CodeRedeemed].Add(2*time.Minute)) && !e.last[CodeRedeemed].IsZero() {
+	if !ok {
 		return
 	}
-	if !e.last[CodeRedeemed].IsZero() {
-		return // it has worked; one that is abandoned means nothing
-	}
-	for _, k := range []Kind{ClientSecret, AuthMethod, Code, CodeRedirectURI, CodeVerifier, WebOrigin} {
+	for _, k := range []Kind{CodeRedeemed, ClientSecret, AuthMethod, Code, CodeRedirectURI, CodeVerifier, WebOrigin} {
 		if _, said := e.last[k]; said {
 			return
 		}

@@ -127,13 +127,10 @@ func (r *Record) merge(at happened, e Entry) {
 	}
 }
 
-// take empties the record and returns what is to be written, by tenant. all takes what went well
-// a moment ago, too.
-func (r *Record) take(all bool) map[string]map[happened]*Entry {
-	r.mu.Lock()
-	pending := r.pending
-	r.pending, r.sents = map[happened]*Entry{}, map[group]int{}
-	r.mu.Unlock()
+// take empties the record, of one tenant or for "" of all, and returns what is to be written, by
+// tenant. all takes what went well a moment ago, too.
+func (r *Record) take(tenantID string, all bool) map[string]map[happened]*Entry {
+	pending := r.takePending(tenantID)
 	out := map[string]map[happened]*Entry{}
 	put := func(at happened, e *Entry) {
 		if out[at.tenantID] == nil {
@@ -145,6 +142,9 @@ func (r *Record) take(all bool) map[string]map[happened]*Entry {
 		put(at, e)
 	}
 	r.wells.Range(func(key, value any) bool {
+		if tenantID != "" && key.(client).tenantID != tenantID {
+			return true
+		}
 		t := value.(*touched)
 		for place, kind := range wells() {
 			at, written := t.at[place].Load(), t.written[place].Load()
@@ -157,18 +157,46 @@ func (r *Record) take(all bool) map[string]map[happened]*Entry {
 	return out
 }
 
+func (r *Record) takePending(tenantID string) map[happened]*Entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if tenantID == "" {
+		pending := r.pending
+		r.pending, r.sents = map[happened]*Entry{}, map[group]int{}
+		return pending
+	}
+	pending := map[happened]*Entry{}
+	for at, e := range r.pending {
+		if at.tenantID == tenantID {
+			pending[at] = e
+			delete(r.pending, at)
+			delete(r.sents, at.group)
+		}
+	}
+	return pending
+}
+
 // Flush writes what has happened since the last time. That something goes well is written once a
 // minute at most. What can not be written waits for the next time.
-func (r *Record) Flush(ctx context.Context, d *db.DB) error { return r.flush(ctx, d, false) }
+func (r *Record) Flush(ctx context.Context, d *db.DB) error {
+	return r.flush(ctx, d.Tenant, r.take("", false))
+}
 
 // FlushAll is Flush without the wait, for the end.
-func (r *Record) FlushAll(ctx context.Context, d *db.DB) error { return r.flush(ctx, d, true) }
+func (r *Record) FlushAll(ctx context.Context, d *db.DB) error {
+	return r.flush(ctx, d.Tenant, r.take("", true))
+}
 
-func (r *Record) flush(ctx context.Context, d *db.DB, all bool) error {
+// FlushOf is FlushAll for one tenant, before somebody looks.
+func (r *Record) FlushOf(ctx context.Context, tn *tenant.Tenant) error {
+	return r.flush(ctx, func(string) db.Tenant { return tn.DB }, r.take(tn.ID, true))
+}
+
+func (r *Record) flush(ctx context.Context, of func(tenantID string) db.Tenant, all map[string]map[happened]*Entry) error {
 	const batch = 100
 	var failed []error
-	for tenantID, pending := range r.take(all) {
-		handle := d.Tenant(tenantID)
+	for tenantID, pending := range all {
+		handle := of(tenantID)
 		for len(pending) > 0 {
 			some := map[happened]*Entry{}
 			for at, e := range pending {

@@ -3,6 +3,8 @@ package management
 import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/id"
 	"github.com/gatehouse-dev/gatehouse/internal/base/shell"
+	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/guide"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 )
@@ -99,4 +101,57 @@ func (c *call) mayCreate(app *guide.Application) error {
 		return nil
 	}
 	return c.outrankRights(app.Client.Grants[c.tn.ManagementAudience()])
+}
+
+// Checkup is what is wrong with the configuration of a client.
+type Checkup struct {
+	ClientID string    `json:"client_id"`
+	Name     string    `json:"name"`
+	Seen     bool      `json:"seen"` // whether it has been heard of in the last month
+	Findings []Finding `json:"findings"`
+	Lasts    []Last    `json:"lasts"`
+}
+
+// Finding is one thing that is wrong, or was.
+type Finding struct {
+	Level      checkup.Level `json:"level"` // wrong, look or settled
+	Kind       checkup.Kind  `json:"kind"`
+	Title      string        `json:"title"`
+	Sent       string        `json:"sent,omitempty"`
+	Registered string        `json:"registered,omitempty"`
+	Difference string        `json:"difference,omitempty"`
+	Fix        string        `json:"fix,omitempty"`
+	Command    string        `json:"command,omitempty"`
+	Count      int64         `json:"count"`
+	LastAt     string        `json:"last_at,omitempty"`
+}
+
+// Last is when something last went well.
+type Last struct {
+	Kind  checkup.Kind `json:"kind"`
+	Title string       `json:"title"`
+	At    string       `json:"at"`
+}
+
+// ShowCheckup returns what is shown of an examination. house is what commands must be told to find
+// the house.
+func ShowCheckup(client *apps.Client, r checkup.Report, house ...string) Checkup {
+	out := Checkup{ClientID: client.ClientID, Name: client.Name, Seen: r.Seen, Findings: []Finding{}, Lasts: []Last{}}
+	for _, f := range r.Findings {
+		out.Findings = append(out.Findings, Finding{
+			f.Level, f.Kind, f.Title, f.Sent, f.Registered, f.Difference, f.Fix, Command(f.Command, house...), f.Count, stamp(f.LastAt),
+		})
+	}
+	for _, l := range r.Lasts {
+		out.Lasts = append(out.Lasts, Last{l.Kind, l.Title, stamp(l.At)})
+	}
+	return out
+}
+
+func checkApplication(c *call) (answer, error) {
+	client, report, err := c.Admin.CheckClient(c.ctx, c.tn, c.id)
+	if err != nil {
+		return answer{}, named(err, "client")
+	}
+	return ok(ShowCheckup(client, report))
 }

@@ -58,6 +58,7 @@ func routes() []route {
 
 		{get, "apps/guide", "read:clients", nobody, nil, false, getGuide},
 		{post, "apps", "create:clients", nobody, nil, true, createApplication},
+		{get, "apps/{id}/check", "read:clients", nobody, nil, false, checkApplication},
 
 		{get, "client-grants", "read:client_grants", nobody, paged("client_id", "audience"), false, listClientGrants},
 		{post, "client-grants", "create:client_grants", nobody, nil, true, createClientGrant},
