@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/e2e/drive"
@@ -54,6 +55,13 @@ func demos() []demo {
 	atTheHouse.before = drive.Newcomer.Email
 	rendered, server := atTheHouse, atTheHouse
 	rendered.name, server.name = "Server-rendered", "Custom server"
+	server.notRenewed = func(b *drive.Tab) { // it has been told: there is nothing to renew
+		b.Wait("the house to tell the custom server", func() bool {
+			b.Reload()
+			return strings.Contains(strings.ToLower(b.Text()), strings.ToLower(empty))
+		})
+		b.Lacks("Alice Archer")
+	}
 	return []demo{inThePage, rendered, server}
 }
 
@@ -127,8 +135,9 @@ func TestDemosMeetTheForbidden(t *testing.T) {
 	}
 }
 
-// Who signs out in one form can no longer renew in the others: the session at the house is over.
-func TestDemosSignOutEndsRenewalEverywhere(t *testing.T) {
+// Who signs out in one form can no longer renew in the others, for the session at the house is over; the
+// one that keeps its sessions in a database has ended its own.
+func TestDemosSignOutReachesTheOthers(t *testing.T) {
 	t.Parallel()
 	h := drive.OpenHouse(t)
 	me := drive.NewProfile(t)
