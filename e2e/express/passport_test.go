@@ -60,6 +60,7 @@ func TestPassport(t *testing.T) {
 	t.Parallel()
 	dist := buildPassport(t)
 	t.Run("a person", func(t *testing.T) { t.Parallel(); testPassport(t, dist) })
+	t.Run("cookie sizes", func(t *testing.T) { t.Parallel(); measurePassport(t, dist) })
 	t.Run("refused", func(t *testing.T) { t.Parallel(); testPassportRefused(t, dist) })
 }
 

@@ -1,6 +1,7 @@
 package express
 
 import (
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -13,6 +14,7 @@ const watchlistClient = "go-oidc-server"
 func startWatchlist(t *testing.T, h *drive.House) site {
 	t.Helper()
 	s := place(t, h, watchlistClient, "/auth/callback")
+	change(t, h, watchlistClient, drive.Object{"oidc_logout": drive.Object{"backchannel_logout_urls": []string{s.origin + "/auth/backchannel-logout"}}})
 	drive.Start(t, s.origin, exec.Command(drive.Build(t, "./examples/go-oidc-server"),
 		"-addr", s.address, "-url", s.origin, "-data", filepath.Join(t.TempDir(), "data"), "-dev", s.dev))
 	return s
@@ -146,6 +148,15 @@ func TestWatchlistHearsOfSignOuts(t *testing.T) {
 	elsewhere.See("Alice Archer")
 	elsewhere.Press("Sign out")
 	elsewhere.See("You are signed out here.")
+	b.Wait("the house has told the watchlist", func() bool {
+		receipts, err := h.Manage(http.MethodGet, "logout-receipts?include_totals=true&client_id="+h.Client(watchlistClient).ClientID, nil)
+		list, _ := receipts["logout_receipts"].([]any)
+		if err != nil || len(list) != 1 {
+			return false
+		}
+		receipt, _ := list[0].(map[string]any)
+		return receipt["http_status"] == float64(http.StatusOK)
+	})
 	b.Wait("the watchlist has heard of it", func() bool {
 		b.Open(s.origin)
 		return drive.Script[bool](b, `document.body.innerText.includes("Everything you mean to watch")`)

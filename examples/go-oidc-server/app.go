@@ -34,6 +34,7 @@ type options struct {
 	DB               *sql.DB
 	Revocations      guard.Revocations
 	Proxies          []netip.Prefix
+	HTTPClient       *http.Client     // reaches the house; nil: the guard's own
 	Clock            func() time.Time // nil: time.Now
 	Logger           *slog.Logger
 }
@@ -74,7 +75,7 @@ func newApp(ctx context.Context, o options) (*app, error) {
 		// Who signs out elsewhere is out here: told once by the house, and known within a second from
 		// its feed, should that message be lost.
 		BackchannelLogout: true, Replays: store.Replays(), Revocations: o.Revocations,
-		Clock: o.Clock, Logger: o.Logger,
+		HTTPClient: o.HTTPClient, Clock: o.Clock, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err

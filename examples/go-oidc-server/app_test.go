@@ -9,25 +9,29 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/gatehousetest"
 	"github.com/gatehouse-dev/gatehouse/guard"
 	"github.com/gatehouse-dev/gatehouse/guard/bearer"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 )
 
 // watchlist is the application on a port of its own, before a house whose clock the test turns.
 type watchlist struct {
 	*testing.T
 	house *gatehousetest.House
+	wire  *wire
 	url   string
 }
 
 func start(t *testing.T) *watchlist {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
-	w := &watchlist{T: t, url: "http://" + server.Listener.Addr().String()}
+	w := &watchlist{T: t, wire: &wire{}, url: "http://" + server.Listener.Addr().String()}
 	w.house = gatehousetest.New(t, gatehousetest.WithWeb("watchlist", w.url+"/auth/callback"))
 	db, err := openDatabase(filepath.Join(t.TempDir(), "watchlist.db"))
 	if err != nil {
@@ -38,7 +42,7 @@ func start(t *testing.T) *watchlist {
 	a, err := newApp(t.Context(), options{
 		BaseURL: w.url, Issuer: w.house.Issuer(), Client: credentials{client.ID, client.Secret},
 		Audience: gatehousetest.Audience, APIURL: startAPI(t, w.house), Secret: strings.Repeat("s", 32),
-		DB: db, Clock: w.house.Now, Logger: slog.New(slog.DiscardHandler),
+		DB: db, HTTPClient: &http.Client{Transport: w.wire}, Clock: w.house.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -214,4 +218,90 @@ func TestLeavingAsksAgain(t *testing.T) {
 		t.Error("a new sign-in left the form as it was")
 	}
 	alice.want(alice.send("/account/leave"), http.StatusOK, "Everything you mean to watch")
+}
+
+// wire is the network between application and house. It loses answers: the house has done what it was
+// asked, and the application never hears of it.
+type wire struct {
+	mu                   sync.Mutex
+	lose, lost, renewals int
+}
+
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil || r.URL.Path != "/oauth/token" {
+		return res, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.renewals++
+	if w.lose == 0 {
+		return res, nil
+	}
+	w.lose--
+	w.lost++
+	if w.lost%2 == 0 { // in the middle
+		res.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(io.LimitReader(res.Body, 40), iotest.ErrReader(io.ErrUnexpectedEOF)), res.Body}
+		return res, nil
+	}
+	res.Body.Close()
+	return nil, io.ErrUnexpectedEOF
+}
+
+// session is the name of the visitor's session.
+func (v *visitor) session() string {
+	v.Helper()
+	home, err := url.Parse(v.url)
+	if err != nil {
+		v.Fatal(err)
+	}
+	for _, c := range v.client.Jar.Cookies(home) {
+		if c.Name == "watchlist_session" {
+			return c.Value
+		}
+	}
+	v.Fatal("no session")
+	return ""
+}
+
+// Two tabs, several requests at once, an access token that has run out, and an answer of the house that
+// gets lost: the tokens are renewed once, and nobody loses the session, however long they rest then.
+func TestRefreshRace(t *testing.T) {
+	w := start(t)
+	alice := w.visitor(gatehousetest.Alice)
+	alice.want(alice.visit("/shows"), http.StatusOK, "Saltgrass Radio")
+	session, before, rounds := alice.session(), w.wire.renewals, proof.Times(20, 1000)
+	for round := range rounds {
+		w.house.Advance(9*time.Minute + 55*time.Second) // a token has ten
+		w.wire.lose = 1
+		var all sync.WaitGroup
+		statuses := make([]int, 6)
+		for i := range statuses {
+			all.Go(func() {
+				res, err := alice.client.Get(w.url + "/shows")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = res.Body.Close()
+				statuses[i] = res.StatusCode
+			})
+		}
+		all.Wait()
+		for _, status := range statuses {
+			if status != http.StatusOK {
+				t.Fatalf("round %d: %v", round, statuses)
+			}
+		}
+	}
+	if now := alice.session(); now != session {
+		t.Error("she was signed in anew")
+	}
+	if renewals := w.wire.renewals - before; w.wire.lost != rounds || renewals != 2*rounds {
+		t.Errorf("%d rounds, %d answers lost, the house was asked %d times", rounds, w.wire.lost, renewals)
+	}
+	t.Logf("go-oidc-server: %d rounds of 6 requests, %d answers lost on the way, 0 sessions lost", rounds, w.wire.lost)
 }

@@ -80,8 +80,17 @@ func (l *Login) redeemRefreshToken(ctx context.Context, refreshToken string, w w
 	if w.scope != "" {
 		form.Set("scope", w.scope)
 	}
-	return l.requestTokens(ctx, m, form)
+	tokens, err := l.requestTokens(ctx, m, form)
+	if errors.Is(err, errNoAnswer) && ctx.Err() == nil {
+		// Perhaps it is the answer that was lost, and the token is used. A provider that gives the same
+		// answer again does so for seconds: now, and not when the next request comes by.
+		tokens, err = l.requestTokens(ctx, m, form)
+	}
+	return tokens, err
 }
+
+// errNoAnswer: whether the provider has done what it was asked is not known.
+var errNoAnswer = fmt.Errorf("%w: no answer", provider.ErrUnavailable)
 
 func (l *Login) requestTokens(ctx context.Context, m *oidc.Metadata, form url.Values) (tokenResponse, error) {
 	var tokens tokenResponse
@@ -130,11 +139,14 @@ func (l *Login) post(ctx context.Context, endpoint string, methods []string, for
 	}
 	res, err := l.provider.Client().Do(req)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", provider.ErrUnavailable, err)
+		return nil, 0, fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 	defer res.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(res.Body, maxTokenResponse+1))
-	if err == nil && len(body) > maxTokenResponse {
+	switch {
+	case err != nil: // cut off on the way
+		err = fmt.Errorf("%w: %w", errNoAnswer, err)
+	case len(body) > maxTokenResponse:
 		err = errors.New("the provider's answer is too long")
 	}
 	return body, res.StatusCode, err
