@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,7 +53,7 @@ func TestThreat_TK07_RefreshRaceInBrowsers(t *testing.T) {
 
 			honest := r.kept(0)
 			for _, token := range []string{stolen, honest} { // in this order: the first is what ends the second
-				if status, said := r.replay(token); status/100 != 4 || !strings.Contains(said, "invalid_grant") {
+				if status, said := redeem(t, r.house.House, token); status/100 != 4 || !strings.Contains(said, "invalid_grant") {
 					t.Errorf("a token of a family that a stolen one came back to got %d: %s", status, said)
 				}
 			}
@@ -138,23 +137,6 @@ func (r *race) callInAll(n int) []string {
 	}
 	work.Wait()
 	return slices.Concat(went...)
-}
-
-// replay presents a refresh token as a thief would, from anywhere.
-func (r *race) replay(token string) (int, string) {
-	r.t.Helper()
-	response, err := http.PostForm(r.house.Issuer+"oauth/token", url.Values{
-		"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {r.house.Client(drive.SPAClient).ClientID},
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	said, err := io.ReadAll(response.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return response.StatusCode, string(said)
 }
 
 // serve bundles the page of the race with an SDK, and serves it.
