@@ -75,14 +75,14 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	}
 	w.expectWaiting()
 	load.flow(t)
-	w.advance(lead)
+	load.between(func() { w.advance(lead) })
 	load.flow(t)
 	if err := w.node.House.RotateKeys(t.Context(), nil, audit.System()); err != nil { // gatehouse key rotate
 		t.Fatal(err)
 	}
 	w.expectWaiting()
 	load.flow(t)
-	w.advance(lead)
+	load.between(func() { w.advance(lead) })
 	load.flow(t)
 	load.end(t)
 
@@ -388,6 +388,7 @@ type traffic struct {
 	callers []*caller
 	work    sync.WaitGroup
 	stop    context.CancelFunc
+	calls   sync.RWMutex // held for reading by each that is under way
 }
 
 type caller struct {
@@ -421,7 +422,7 @@ func (l *traffic) flow(t *testing.T) {
 		t.Cleanup(l.work.Wait)
 		t.Cleanup(l.stop)
 		for _, c := range l.callers {
-			l.work.Go(func() { c.run(ctx) })
+			l.work.Go(func() { c.run(ctx, &l.calls) })
 		}
 	}
 	before := map[*caller]int64{}
@@ -442,7 +443,15 @@ func (l *traffic) flow(t *testing.T) {
 	}
 }
 
-func (c *caller) run(ctx context.Context) {
+// between does something while no call is under way. When a clock jumps, a call would seem to have taken minutes, and
+// what it was given would have expired on the way.
+func (l *traffic) between(do func()) {
+	l.calls.Lock()
+	defer l.calls.Unlock()
+	do()
+}
+
+func (c *caller) run(ctx context.Context, calls *sync.RWMutex) {
 	ticks := time.NewTicker(pace)
 	defer ticks.Stop()
 	for {
@@ -451,7 +460,9 @@ func (c *caller) run(ctx context.Context) {
 			return
 		case <-ticks.C:
 		}
+		calls.RLock()
 		err := c.call(ctx)
+		calls.RUnlock()
 		if ctx.Err() != nil {
 			return
 		}
