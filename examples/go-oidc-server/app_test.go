@@ -269,7 +269,7 @@ func (v *visitor) session() string {
 
 // Two tabs, several requests at once, an access token that has run out, and an answer of the house that
 // gets lost: the tokens are renewed once, and nobody loses the session, however long they rest then.
-func TestRefreshRace(t *testing.T) {
+func TestThreat_TK07_AnswerLostOnTheWay(t *testing.T) {
 	w := start(t)
 	alice := w.visitor(gatehousetest.Alice)
 	alice.want(alice.visit("/shows"), http.StatusOK, "Saltgrass Radio")
