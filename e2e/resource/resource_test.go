@@ -45,6 +45,7 @@ func protects(t *testing.T, h house, s server) {
 		{"a person without", "/me", bob.AccessToken, http.StatusOK, ""},
 		{"a person without the permission", "/shows", bob.AccessToken, http.StatusForbidden, ""},
 		{"a token for another API", "/me", foreign.AccessToken, http.StatusUnauthorized, "invalid_token"},
+		{"a token of another house", "/me", worker(t, openHouse(t).door), http.StatusUnauthorized, "invalid_token"},
 		{"an ID token", "/me", alice.IDToken, http.StatusUnauthorized, "invalid_token"},
 		{"a refresh token", "/me", alice.RefreshToken, http.StatusUnauthorized, "invalid_token"},
 		{"a token in the URL", "/me?access_token=" + machine, "", http.StatusUnauthorized, "Bearer"},
@@ -102,22 +103,29 @@ func replaceKeys(t *testing.T, h house, s server) {
 	}
 }
 
-// What the READMEs say of dialects.
+// reissue changes the demo API by command, and returns a token as they are from then on.
+func (h house) reissue(typ, alg string, change ...string) (token string) {
+	h.T.Helper()
+	h.command(append([]string{"api", "update", demo.Audience}, change...)...)
+	if err := drive.WaitFor(h.T.Context(), func() error {
+		token = worker(h.T, h.door)
+		if t, a := header(h.T, token, "typ"), header(h.T, token, "alg"); t != typ || a != alg {
+			return fmt.Errorf("after %v tokens are %s, %s", change, t, a)
+		}
+		return nil
+	}); err != nil {
+		h.T.Fatal(err)
+	}
+	return token
+}
+
+// What the READMEs say of dialects and algorithms.
 func TestDialects(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
 	rfc9068 := worker(t, h.door)
-	h.command("api", "update", demo.Audience, "--token-dialect", "auth0")
-	var auth0 string
-	if err := drive.WaitFor(t.Context(), func() error {
-		auth0 = worker(t, h.door)
-		if typ, alg := header(t, auth0, "typ"), header(t, auth0, "alg"); typ != "JWT" || alg != "RS256" {
-			return fmt.Errorf("the dialect auth0 is %s, %s", typ, alg)
-		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+	rs256 := h.reissue("at+jwt", "RS256", "--signing-alg", "RS256")
+	auth0 := h.reissue("JWT", "RS256", "--token-dialect", "auth0")
 	file := devJSON(h.House)
 	stock, spring, python := startSpring(t, file, "--dialect=auth0"), startSpring(t, file), startPython(t, file)
 	stock.name = "Spring with its own decoder"
@@ -131,6 +139,9 @@ func TestDialects(t *testing.T) {
 	} {
 		if err := tc.expect(tc.rfc9068, "/shows", rfc9068); err != nil {
 			t.Errorf("dialect rfc9068: %v", err)
+		}
+		if err := tc.expect(http.StatusUnauthorized, "/shows", rs256); err != nil {
+			t.Errorf("dialect rfc9068, but RS256: %v", err)
 		}
 		if err := tc.expect(tc.auth0, "/shows", auth0); err != nil {
 			t.Errorf("dialect auth0: %v", err)
