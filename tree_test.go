@@ -218,6 +218,7 @@ var restrictions = []restricted{
 			"internal/bench":          "finds the server of the run",
 			"gatehousetest":           "finds the server of the test run",
 			"internal/proof":          "finds whether this is a proof, and its seed",
+			"examples/go-serverless":  "a function is told everything by its environment",
 		},
 	},
 	{
