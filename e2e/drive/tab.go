@@ -373,7 +373,8 @@ func (b *Tab) Popup(address string) *Tab {
 // Opened returns the window that opens when this is done.
 func (b *Tab) Opened(what string, do func()) *Tab {
 	b.T.Helper()
-	opened := chromedp.WaitNewTarget(b.Ctx, func(*target.Info) bool { return true })
+	me := chromedp.FromContext(b.Ctx).Target.TargetID // the browser tells of everybody's windows
+	opened := chromedp.WaitNewTarget(b.Ctx, func(i *target.Info) bool { return i.OpenerID == me })
 	do()
 	select {
 	case id := <-opened:
