@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -62,7 +61,6 @@ func run() error {
 		return err
 	}
 	o.Revocations = feed
-	o.Proxies = []netip.Prefix{} // the networks of the load balancers in front, if there are any
 	a, err := newApp(ctx, o)
 	if err != nil {
 		return err

@@ -77,11 +77,13 @@ func (a *app) call(ctx context.Context, method, path string, body, answer any) e
 	if err != nil {
 		return err
 	}
-	raw, err := json.Marshal(body)
-	if err != nil {
-		return err
+	var content bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&content).Encode(body); err != nil {
+			return err
+		}
 	}
-	r, err := http.NewRequestWithContext(ctx, method, a.APIURL+path, bytes.NewReader(raw))
+	r, err := http.NewRequestWithContext(ctx, method, a.APIURL+path, &content)
 	if err != nil {
 		return err
 	}
