@@ -33,7 +33,7 @@ type options struct {
 	Secret           string      // 32 random bytes or more
 	DB               *sql.DB
 	Revocations      guard.Revocations
-	Proxies          []netip.Prefix // networks of the load balancers in front, if there are any
+	Proxies          []netip.Prefix   // networks of the load balancers in front, if there are any
 	HTTPClient       *http.Client     // reaches the house; nil: the guard's own
 	Clock            func() time.Time // nil: time.Now
 	Logger           *slog.Logger
