@@ -21,7 +21,7 @@ type commands struct {
 	Serve serveCommand `cmd:"" help:"Serve in production."`
 
 	App       appCommand       `cmd:"" help:"What are you building? create, check: a client, the code that goes with it, and what is wrong." group:"house"`
-	Client    clientCommand    `cmd:"" help:"Applications: create, list, show, update, delete, rotate-secret." group:"house"`
+	Client    clientCommand    `cmd:"" help:"Applications: create, list, show, update, delete, rotate-secret, logouts." group:"house"`
 	API       apiCommand       `cmd:"" name:"api" help:"APIs, which access tokens are for: create, list, show, update, delete." group:"house"`
 	User      userCommand      `cmd:"" help:"People: create, list, show, update, delete, ban, unban, password-link, import." group:"house"`
 	APIKey    apiKeyCommand    `cmd:"" name:"apikey" help:"API keys: create, list, show, rotate, revoke." group:"house"`

@@ -285,10 +285,10 @@ func TestEventMatrix(t *testing.T) {
 		signin.Replaced:            {Session: true},
 		signin.SignedOutEverywhere: {Session: true, Sessions: true, Grants: true},
 		signin.PasswordChanged:     {Session: true, Sessions: true, Grants: true, Mailed: true},
-		signin.Blocked:             {Session: true, Sessions: true, Grants: true, Mailed: true, APIKeys: true},
-		signin.Deleted:             {Session: true, Sessions: true, Grants: true, Mailed: true, APIKeys: true},
-		signin.Suspicious:          {Session: true, Sessions: true, Grants: true, Mailed: true, APIKeys: true},
-		"something new":            {Session: true, Sessions: true, Grants: true, Mailed: true, APIKeys: true},
+		signin.Blocked:             {Session: true, Sessions: true, Grants: true, Mailed: true, APIKeys: true, Person: true},
+		signin.Deleted:             {Session: true, Sessions: true, Grants: true, Mailed: true, APIKeys: true, Person: true},
+		signin.Suspicious:          {Session: true, Sessions: true, Grants: true, Mailed: true, APIKeys: true, Person: true},
+		"something new":            {Session: true, Sessions: true, Grants: true, Mailed: true, APIKeys: true, Person: true},
 	}
 	for cause, ending := range want {
 		if got := signin.Endings(cause); got != ending {
