@@ -4,8 +4,10 @@ package serverless
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,6 +75,7 @@ func TestBearer(t *testing.T) {
 		}
 	})
 	t.Run("tokens", func(t *testing.T) { sameAnswers(t, h, twins) })
+	t.Run("the other dialect", func(t *testing.T) { otherDialect(t, h, twins) })
 }
 
 func person(t *testing.T, h *drive.House, api twin) {
@@ -157,6 +160,26 @@ func sameAnswers(t *testing.T, h *drive.House, twins []twin) {
 				t.Errorf("%s, %s: %s %q %s", api.name, c.name, res.Status, res.Header.Get("WWW-Authenticate"), body)
 			}
 		}
+	}
+}
+
+// Both APIs want access tokens that say so: of type at+jwt (RFC 9068), and not of a type that any JWT has.
+func otherDialect(t *testing.T, h *drive.House, twins []twin) {
+	list := drive.Must[drive.Object](t)(h.Manage(http.MethodGet, "resource-servers?include_totals=true&identifier="+url.QueryEscape(h.Client(client).Audience), nil))
+	api, _ := list["resource_servers"].([]any)[0].(map[string]any)
+	if _, err := h.Manage(http.MethodPatch, fmt.Sprint("resource-servers/", api["id"]), drive.Object{"token_dialect": "auth0"}); err != nil {
+		t.Fatal(err)
+	}
+	me := drive.NewProfile(t)
+	b := me.Tab()
+	for i, api := range twins {
+		b.Open(api.origin + "/billing")
+		if i == 0 {
+			me.SignIn(b, h.User(drive.Alice))
+		}
+		b.At(api.origin + "/billing")
+		b.See("401: ")
+		b.Lacks("Next invoice")
 	}
 }
 

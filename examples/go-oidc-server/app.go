@@ -45,7 +45,7 @@ type app struct {
 	login   *oidclogin.Login
 	forms   *csrf.Protection
 	changes *ratelimit.Limiter
-	shows   http.Handler // the API, for scripts of our pages
+	proxy   http.Handler // the API, for scripts of our pages
 	members *members
 	lists   *lists
 	views   *views
@@ -94,7 +94,7 @@ func newApp(ctx context.Context, o options) (*app, error) {
 		return nil, err
 	}
 	// Scripts reach the API by way of this server, and never see a token.
-	if a.shows, err = a.login.Proxy(o.APIURL, o.Audience, readShows); err != nil {
+	if a.proxy, err = a.login.Proxy(o.APIURL, o.Audience, readShows); err != nil {
 		return nil, err
 	}
 	a.views, err = parseViews()
@@ -112,7 +112,7 @@ func (a *app) handler() http.Handler {
 	)
 	mux := http.NewServeMux()
 	mux.Handle("/auth/", a.login) // login, callback, logout, me, backchannel-logout
-	mux.Handle("/api/", http.StripPrefix("/api", a.shows))
+	mux.Handle("/api/", http.StripPrefix("/api", a.proxy))
 	mux.Handle("GET /style.css", a.views.files())
 
 	mux.Handle("GET /{$}", anybody(a.home))
