@@ -254,7 +254,7 @@ func kinds() []string {
 
 func anything(line string) error {
 	if line == "" {
-		return errors.New("Type something; b goes back, q quits.")
+		return errors.New("an answer is needed; b goes back, q quits")
 	}
 	return nil
 }

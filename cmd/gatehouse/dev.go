@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/config"
+	"github.com/gatehouse-dev/gatehouse/internal/base/shell"
 	"github.com/gatehouse-dev/gatehouse/internal/server"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/web/page"
@@ -239,7 +240,20 @@ func (s devSummary) print(out io.Writer, file string) {
 	for _, c := range s.Clients[:2] {
 		line("client", c.ClientID, c.Name+", "+c.Type)
 	}
+	line("yours", "gatehouse app create --data "+shell.Quote(nearby(filepath.Dir(file))), "a client, and the code for your own application")
 	fmt.Fprintf(out, "\n  %sAll of it, with secrets, is in %s. Press Ctrl+C to close.%s\n\n", dim, file, reset)
+}
+
+// nearby names a folder as somebody would who is where the command runs.
+func nearby(dir string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return dir
+	}
+	if short, err := filepath.Rel(here, dir); err == nil && filepath.IsLocal(short) {
+		return short
+	}
+	return dir
 }
 
 // writeJSON writes a file that only its owner can read, whole or not at all.
