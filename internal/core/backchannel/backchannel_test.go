@@ -688,6 +688,33 @@ func TestRunDeliversWhatIsWritten(t *testing.T) {
 	}
 }
 
+// What a server that leaves has under way is delivered by the next one, at once.
+func TestThreat_LO06_DeliveryOfALeavingServer(t *testing.T) {
+	each(t, nil, func(t *testing.T, w *world) {
+		began := make(chan struct{})
+		shop := newReceiver(t, func(_ http.ResponseWriter, r *http.Request) {
+			close(began)
+			<-r.Context().Done()
+		})
+		a := w.client("Shop", shop.URL)
+		w.join("s1", "ada", a)
+		w.signOut("s1")
+		ctx, stop := context.WithCancel(bg)
+		ended := make(chan error)
+		go func() { ended <- w.Run(ctx) }()
+		<-began
+		stop()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run = %v", err)
+		}
+		shop.change(nil)
+		w.deliver(1)
+		if got := w.receipt(a); got.State != backchannel.Delivered || got.Attempts != 2 || !got.DoneAt.Equal(noon) {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // events returns what the record says of deliveries, newest first.
 func events(t *testing.T, w *world) (out []audit.Type) {
 	t.Helper()

@@ -89,6 +89,9 @@ func (l *Logouts) send(ctx context.Context, c outbox.Claimed[delivery]) error {
 	now, failure := l.Clock.Now(), failureOf(status, err)
 	log := l.Logger.With("tenant", c.TenantID, "client_id", c.Content.clientID, "delivery", c.ID, "attempts", c.Attempts, "status", status, "failure", failure)
 	pause, again := retryAfter(c.Attempts)
+	if ctx.Err() != nil {
+		pause = 0 // this server is leaving: the next one, or another, goes on at once
+	}
 	switch {
 	case failure == "":
 		return l.settle(ctx, c, audit.LogoutDelivered, failure, markDelivered, db.Micros(now), status)
