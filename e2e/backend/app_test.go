@@ -29,20 +29,36 @@ type example struct {
 	// margin is how many seconds before a token expires the SDK has it renewed.
 	margin int
 	// asks is what to press on the SDK's own page, where that comes before the house.
-	asks  string
+	asks string
+	// again is a function that signs in, whoever is signed in already, and goes to a path.
+	again string
 	build func() (string, error) // returns the folder
 }
 
 // Each is built once, by the first test that needs it.
 var (
-	nextjsAuth0V4 = example{name: "nextjs-auth0-v4", callbacks: []string{"/auth/callback"}, cookies: "nextjs_auth0_v4", build: builder("nextjs-auth0-v4")}
-	nextjsAuth0V3 = example{name: "nextjs-auth0-v3", callbacks: []string{"/api/auth/callback"}, cookies: "nextjs_auth0_v3", margin: 60, build: builder("nextjs-auth0-v3")}
-	nextjsAuth0V2 = example{name: "nextjs-auth0-v2", callbacks: []string{"/api/auth/callback"}, cookies: "nextjs_auth0_v2", margin: 60, build: builder("nextjs-auth0-v2")}
-	nextAuthV4    = example{name: "next-auth-v4", callbacks: ofNextAuth, cookies: "next-auth.session-token", asks: "Sign in with Auth0", build: builder("next-auth-v4")}
-	nextAuthV5    = example{name: "next-auth-v5", callbacks: ofNextAuth, cookies: "authjs.session-token", asks: "Sign in with Auth0", build: builder("next-auth-v5")}
+	nextjsAuth0V4 = example{name: "nextjs-auth0-v4", callbacks: []string{"/auth/callback"}, cookies: "nextjs_auth0_v4", again: `(path) => location = "/auth/login?returnTo=" + encodeURIComponent(path)`, build: builder("nextjs-auth0-v4")}
+	nextjsAuth0V3 = example{name: "nextjs-auth0-v3", callbacks: []string{"/api/auth/callback"}, cookies: "nextjs_auth0_v3", margin: 60, again: `(path) => location = "/api/auth/login?returnTo=" + encodeURIComponent(path)`, build: builder("nextjs-auth0-v3")}
+	nextjsAuth0V2 = example{name: "nextjs-auth0-v2", callbacks: []string{"/api/auth/callback"}, cookies: "nextjs_auth0_v2", margin: 60, again: `(path) => location = "/api/auth/login?returnTo=" + encodeURIComponent(path)`, build: builder("nextjs-auth0-v2")}
+	nextAuthV4    = example{name: "next-auth-v4", callbacks: callbacksOfNextAuth, cookies: "next-auth.session-token", asks: "Sign in with Auth0", again: postOfNextAuth, build: builder("next-auth-v4")}
+	nextAuthV5    = example{name: "next-auth-v5", callbacks: callbacksOfNextAuth, cookies: "authjs.session-token", asks: "Sign in with Auth0", again: postOfNextAuth, build: builder("next-auth-v5")}
 
-	ofNextAuth = []string{"/api/auth/callback/auth0", "/api/auth/callback/gatehouse"}
+	callbacksOfNextAuth = []string{"/api/auth/callback/auth0", "/api/auth/callback/gatehouse"}
 )
+
+const postOfNextAuth = `(path) => fetch("/api/auth/csrf").then((answer) => answer.json()).then(({ csrfToken }) => {
+	const form = document.createElement("form");
+	form.method = "post";
+	form.action = "/api/auth/signin/auth0";
+	for (const [name, value] of Object.entries({ csrfToken, callbackUrl: location.origin + path })) {
+		const field = document.createElement("input");
+		field.name = name;
+		field.value = value;
+		form.append(field);
+	}
+	document.body.append(form);
+	form.submit();
+})`
 
 func examples() []example {
 	return []example{nextjsAuth0V4, nextjsAuth0V3, nextjsAuth0V2, nextAuthV4, nextAuthV5}
@@ -98,12 +114,13 @@ func (a *app) setClient(change drive.Object) {
 // setTokenLifetime says how long new access tokens are good, in seconds.
 func (a *app) setTokenLifetime(seconds int) {
 	a.t.Helper()
-	list, err := a.h.Manage(http.MethodGet, "resource-servers?include_totals=true&identifier="+url.QueryEscape(a.h.Client(a.name).Audience), nil)
+	h := &drive.House{Issuer: a.h.Issuer, Clients: a.h.Clients, T: a.t} // without the token of an hour ago, by a clock that moved
+	list, err := h.Manage(http.MethodGet, "resource-servers?include_totals=true&identifier="+url.QueryEscape(a.h.Client(a.name).Audience), nil)
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	api := list["resource_servers"].([]any)[0].(map[string]any)
-	if _, err := a.h.Manage(http.MethodPatch, fmt.Sprint("resource-servers/", api["id"]), drive.Object{"token_lifetime": seconds}); err != nil {
+	if _, err := h.Manage(http.MethodPatch, fmt.Sprint("resource-servers/", api["id"]), drive.Object{"token_lifetime": seconds}); err != nil {
 		a.t.Fatal(err)
 	}
 }
