@@ -330,8 +330,10 @@ func (e *examination) unredeemed() {
 	if e.Client.Type == apps.RegularWeb && e.Client.Profile == apps.OIDCBasic {
 		return // it may ask for an ID token alone
 	}
-	f := Finding{Level: Wrong, Kind: Code, Title: "People sign in, and no code is ever redeemed", LastAt: authorized,
-		Fix: "Look whether something answers at the callback, and can reach the token endpoint of the house."}
+	f := Finding{
+		Level: Wrong, Kind: Code, Title: "People sign in, and no code is ever redeemed", LastAt: authorized,
+		Fix: "Look whether something answers at the callback, and can reach the token endpoint of the house.",
+	}
 	if e.Client.Type == apps.SPA {
 		f.Fix = "Look at the browser's console: a page whose origin is not registered is kept from the token endpoint."
 	}

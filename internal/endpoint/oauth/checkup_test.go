@@ -69,8 +69,10 @@ func TestMistakesAreToldToTheDeveloper(t *testing.T) {
 	}
 	none := http.Header{}
 	request := func(more ...string) []string {
-		return append([]string{"client_id", spa.ClientID, "response_type", "code", "redirect_uri", spa.RedirectURIs[0], "scope", "openid",
-			"code_challenge", servertest.Challenge(strings.Repeat("v", 43)), "code_challenge_method", "S256"}, more...)
+		return append([]string{
+			"client_id", spa.ClientID, "response_type", "code", "redirect_uri", spa.RedirectURIs[0], "scope", "openid",
+			"code_challenge", servertest.Challenge(strings.Repeat("v", 43)), "code_challenge_method", "S256",
+		}, more...)
 	}
 	for _, c := range []struct {
 		kind checkup.Kind
