@@ -2,13 +2,11 @@ package static
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/e2e/drive"
@@ -20,17 +18,16 @@ type site struct {
 	folder string
 	script string // of its package.json, which bundles it
 	ways   []way
-	built  func() (string, error)
+	// callback is the path, without its first slash, at which the house's answers arrive.
+	callback string
 }
 
 // way is a way in which a site renews its tokens.
 type way struct {
 	choice string
 	asks   string // the path at the house that the tab is seen to ask for; a worker asks out of its sight
-	// reopens: a reload, or another tab, finds the person signed in. A refresh token in memory is gone
-	// with its page.
+	// reopens: another tab finds the person signed in. A refresh token in memory is its page's alone.
 	reopens bool
-	// stays: what another tab finds when the first signed out, and it reloads.
 }
 
 // The ways of the SDKs of Auth0.
@@ -51,51 +48,32 @@ func sites() []*site {
 		{name: "react", folder: "static-react", script: "bundle", ways: auth0Ways()},
 		{name: "spa-js 2", folder: "static-spa-js", script: "bundle", ways: auth0Ways()},
 		{name: "spa-js 1", folder: "static-spa-js", script: "bundle:1", ways: v1},
-		{name: "oidc-client-ts", folder: "static-oidc-client-ts", script: "bundle", ways: oidc},
+		{name: "oidc-client-ts", folder: "static-oidc-client-ts", script: "bundle", ways: oidc, callback: "callback"},
 	}
 }
 
-var bundles sync.Map // folder and script: func() (string, error)
-
-// bundle makes what is to be served of an example, once.
-func (s *site) bundle() (string, error) {
-	made, _ := bundles.LoadOrStore(s.folder+s.script, sync.OnceValues(func() (string, error) {
-		npm, err := exec.LookPath("npm")
-		if err != nil {
-			return "", fmt.Errorf("npm is not installed; run: scripts/prerequisites (Debian: apt-get install npm)")
-		}
-		example, out := filepath.Join(drive.Root(), "examples", s.folder), filepath.Join(drive.Dir(), s.folder+"-"+path.Base(s.script))
-		if err := os.MkdirAll(out, 0o700); err != nil {
-			return "", err
-		}
-		page, err := os.ReadFile(filepath.Join(example, "public", "index.html"))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(out, "index.html"), page, 0o600)
-		}
-		if err != nil {
-			return "", err
-		}
-		cmd := exec.Command(npm, "run", "--silent", s.script, "--", "--minify", "--outdir="+out)
-		cmd.Dir = example
-		if said, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building %s: %w\n%s", s.folder, err, said)
-		}
-		return out, nil
-	}))
-	return made.(func() (string, error))()
+// bundle makes what is to be served of an example: a second's work.
+func (s *site) bundle(t *testing.T) string {
+	t.Helper()
+	example, out := filepath.Join(drive.Root(), "examples", s.folder), t.TempDir()
+	page := drive.Must[[]byte](t)(os.ReadFile(filepath.Join(example, "public", "index.html")))
+	if err := os.WriteFile(filepath.Join(out, "index.html"), page, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("npm", "run", "--silent", s.script, "--", "--minify", "--outdir="+out)
+	cmd.Dir = example
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("bundling %s: %v (is everything installed? run: scripts/prerequisites)\n%s", s.folder, err, said)
+	}
+	return out
 }
 
 // serve serves the site for one house, as any web server for static files does: a path that is no file
 // is the application's own.
 func (s *site) serve(t *testing.T, h *drive.House) string {
 	t.Helper()
-	dir := drive.Must[string](t)(s.bundle())
-	return drive.ServeAtHome(t, s.handler(dir, h), "5173", "5174", "5175", "5176", "5177", "8000", "3000")
-}
-
-func (s *site) handler(dir string, h *drive.House) http.Handler {
-	spa := h.Client(drive.SPAClient)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	dir, spa := s.bundle(t), h.Client(drive.SPAClient)
+	return drive.ServeAtHome(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/config.json" {
 			w.Header().Set("Content-Type", "application/json")
 			_ = json.NewEncoder(w).Encode(map[string]string{"domain": h.Origin(), "clientId": spa.ClientID, "audience": spa.Audience, "apiUrl": h.API()})
@@ -112,5 +90,5 @@ func (s *site) handler(dir string, h *drive.House) http.Handler {
 		}
 		w.Header().Set("Content-Type", map[string]string{".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css"}[filepath.Ext(name)])
 		_, _ = w.Write(page)
-	})
+	}), "5173", "5174", "5175", "5176", "5177", "8000", "3000")
 }

@@ -18,6 +18,9 @@ func TestStaticSites(t *testing.T) {
 			t.Parallel()
 			h := drive.OpenHouse(t)
 			home := s.serve(t, h) + "/"
+			stray := drive.NewProfile(t).Tab()
+			stray.Open(home + s.callback + "?code=from-elsewhere&state=unknown")
+			stray.See("Signing in did not work", "You are signed out")
 			for i, way := range s.ways {
 				t.Run(way.choice, func(t *testing.T) {
 					v := visit{t: t, house: h, home: home, me: drive.NewProfile(t), way: way}

@@ -14,8 +14,10 @@ import { claimsOf, fetchShows } from './shows.js';
  *   signOut()
  *   token({ fresh })   an access token; a fresh one comes from the house
  *   revoke()           takes the tokens back; there is no button without it
+ *
+ * `error` is what an answer of the house came to that could not be used.
  */
-export function showPage(title, person) {
+export function showPage(title, person, error) {
   document.title = title;
   document.body.innerHTML = markup;
   const part = (id) => document.getElementById(id);
@@ -94,6 +96,7 @@ export function showPage(title, person) {
     };
   }
   window.addEventListener('popstate', draw);
+  if (error) showAnswer({ problem: `Signing in did not work: ${error.message}` });
   return draw();
 }
 

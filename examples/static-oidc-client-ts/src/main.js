@@ -26,17 +26,23 @@ const manager = new UserManager({
 });
 
 if (window.location.pathname === '/callback') {
-  // In a popup or an iframe this hands the answer over, and the window goes away.
-  const user = await manager.signinCallback();
-  if (user) {
-    window.history.replaceState(null, '', user.state?.path ?? '/');
-    await start();
+  try {
+    // In a popup or an iframe this hands the answer over, and the window goes away.
+    const user = await manager.signinCallback();
+    if (user) await startAt(user.state?.path ?? '/');
+  } catch (error) {
+    await startAt('/', error);
   }
 } else {
   await start();
 }
 
-async function start() {
+function startAt(path, error) {
+  window.history.replaceState(null, '', path);
+  return start(error);
+}
+
+async function start(error) {
   // Another tab may have signed in: the house knows.
   if (!await manager.getUser()) await manager.signinSilent().catch(() => null);
   await showPage('TV Shows with oidc-client-ts', {
@@ -46,7 +52,7 @@ async function start() {
     signOut: () => manager.signoutRedirect(),
     token: accessToken,
     revoke: () => manager.revokeTokens(),
-  });
+  }, error);
 }
 
 async function accessToken({ fresh }) {
