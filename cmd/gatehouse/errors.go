@@ -16,6 +16,8 @@ func flagOf(field string) string {
 		return "--callback"
 	case "allowed_logout_urls":
 		return "--logout-url"
+	case "oidc_logout.backchannel_logout_urls":
+		return "--backchannel-logout-uri"
 	case "web_origins":
 		return "--web-origin"
 	case "grant_types":
