@@ -11,11 +11,17 @@ import (
 
 const openIDConnectClient = "express-openid-connect"
 
-// startOpenIDConnect runs the example: with "--code" by the code flow.
-func startOpenIDConnect(t *testing.T, h *drive.House, arguments ...string) site {
+// The ways in which the example can be started.
+var (
+	byFormPost = []string{"server.js"}
+	byCode     = []string{"server.js", "--code"}
+)
+
+// startOpenIDConnect runs the example in one of its ways; more environment may follow.
+func startOpenIDConnect(t *testing.T, h *drive.House, way []string, env ...string) site {
 	t.Helper()
 	s := place(t, h, openIDConnectClient, "/callback")
-	s.node(t, filepath.Join(drive.Root(), "examples", "express-openid-connect"), nil, append([]string{"server.js"}, arguments...)...)
+	s.node(t, filepath.Join(drive.Root(), "examples", "express-openid-connect"), env, way...)
 	return s
 }
 
@@ -35,7 +41,7 @@ func (s site) node(t *testing.T, dir string, env []string, arguments ...string) 
 func TestOpenIDConnectByFormPost(t *testing.T) {
 	t.Parallel()
 	h := drive.OpenHouse(t)
-	s := startOpenIDConnect(t, h)
+	s := startOpenIDConnect(t, h, byFormPost)
 	me := drive.NewProfile(t)
 	b := me.Tab()
 	b.Open(s.origin + "/profile")
@@ -54,7 +60,7 @@ func TestOpenIDConnectByFormPost(t *testing.T) {
 func TestOpenIDConnectByCode(t *testing.T) {
 	t.Parallel()
 	h := drive.OpenHouse(t)
-	s := startOpenIDConnect(t, h, "--code")
+	s := startOpenIDConnect(t, h, byCode)
 	me := drive.NewProfile(t)
 	b := me.Tab()
 	b.Open(s.origin + "/shows")

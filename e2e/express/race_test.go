@@ -29,7 +29,7 @@ func TestOpenIDConnectRefreshRace(t *testing.T) {
 	for i := range h.APIs {
 		h.APIs[i].URL = api.URL
 	}
-	s := startOpenIDConnect(t, h.House, "--code")
+	s := startOpenIDConnect(t, h.House, byCode)
 	me := drive.NewProfile(t)
 	tabs := []*drive.Tab{me.Tab(), me.Tab()}
 	tabs[0].Open(s.origin + "/shows")

@@ -31,7 +31,7 @@ export const code = {
   clientSecret: house.clientSecret,
   authorizationParams: {
     response_type: 'code',
-    scope: 'openid profile email offline_access read:shows',
+    scope: process.env.SCOPE ?? 'openid profile email offline_access read:shows',
     audience: house.audience,
   },
 };
