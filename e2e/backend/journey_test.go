@@ -74,7 +74,7 @@ func TestJourney(t *testing.T) {
 			other.See("Your profile", who.Email)
 
 			b.Press("Sign out")
-			b.At(a.origin)
+			b.Wait("the house has sent the person back", func() bool { return b.Address() == a.origin+"/" })
 			b.See("You are signed out")
 			b.Back()
 			b.Wait("the page before has nothing private", func() bool { return !shows(b, who.Email, aShow) })

@@ -9,13 +9,9 @@ export function Header() {
         <a href="/profile">Profile</a>
         <a href="/client">Client</a>
       </nav>
-      {status === 'authenticated' && <button onClick={leave}>Sign out</button>}
+      {/* The session here ends, then the one at the house. */}
+      {status === 'authenticated' && <button onClick={() => signOut({ callbackUrl: '/api/leave' })}>Sign out</button>}
       {status === 'unauthenticated' && <button className="primary" onClick={() => signIn('auth0')}>Sign in</button>}
     </header>
   );
-}
-
-async function leave() {
-  await signOut({ redirect: false }); // the session here, then the one at the house
-  window.location.assign('/api/leave');
 }
