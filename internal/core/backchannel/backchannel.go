@@ -67,15 +67,20 @@ const (
 		ON CONFLICT (tenant_id, sid, client_id) DO UPDATE SET keep_until = excluded.keep_until WHERE session_clients.keep_until < excluded.keep_until`
 
 	// Whom it concerns is marked, written down, and forgotten, by one verb: nobody else sees the mark.
-	markSession      = `UPDATE session_clients SET keep_until = 0 WHERE tenant_id = $1 AND sid = $2`
-	markUser         = `UPDATE session_clients SET keep_until = 0 WHERE tenant_id = $1 AND user_id = $2`
+	markSession = `UPDATE session_clients SET keep_until = 0 WHERE tenant_id = $1 AND sid = $2`
+	markUser    = `UPDATE session_clients SET keep_until = 0 WHERE tenant_id = $1 AND user_id = $2`
+	// What waits for a client is counted once, however many of its sessions end: nobody collects more sessions
+	// than a verb has time to end.
 	insertDeliveries = `INSERT INTO logout_deliveries (tenant_id, id, client_id, user_id, sid, names_user, because, created_at,
 			attempts, due_at, tried_at, status, error, delivered_at, failed_at)
 		SELECT $1, CAST($2 AS TEXT) || '.' || CAST(ROW_NUMBER() OVER (ORDER BY s.sid, s.client_id) AS TEXT), s.client_id, s.user_id, s.sid,
-			$3, $4, $5, 0, $5, 0, 0, CASE WHEN s.waiting < $6 THEN '' ELSE 'queue_full' END, 0, CASE WHEN s.waiting < $6 THEN 0 ELSE CAST($5 AS BIGINT) END
-		FROM (SELECT p.client_id, p.user_id, p.sid, (SELECT COUNT(*) FROM logout_deliveries q
-				WHERE q.tenant_id = $1 AND q.client_id = p.client_id AND q.delivered_at = 0 AND q.failed_at = 0) AS waiting
-			FROM session_clients p WHERE p.tenant_id = $1 AND p.keep_until = 0) AS s
+			$3, $4, $5, 0, $5, 0, 0, CASE WHEN s.place <= $6 THEN '' ELSE 'queue_full' END, 0, CASE WHEN s.place <= $6 THEN 0 ELSE CAST($5 AS BIGINT) END
+		FROM (SELECT p.client_id, p.user_id, p.sid, w.waiting + ROW_NUMBER() OVER (PARTITION BY p.client_id ORDER BY p.sid) AS place
+			FROM session_clients p JOIN (SELECT c.client_id, COUNT(q.client_id) AS waiting
+				FROM (SELECT DISTINCT client_id FROM session_clients WHERE tenant_id = $1 AND keep_until = 0) AS c
+				LEFT JOIN logout_deliveries q ON q.tenant_id = $1 AND q.client_id = c.client_id AND q.delivered_at = 0 AND q.failed_at = 0
+				GROUP BY c.client_id) AS w ON w.client_id = p.client_id
+			WHERE p.tenant_id = $1 AND p.keep_until = 0) AS s
 		RETURNING client_id, failed_at`
 	deleteMarked = `DELETE FROM session_clients WHERE tenant_id = $1 AND keep_until = 0`
 )

@@ -476,6 +476,52 @@ func TestThreat_LO06_SlowReceiverHoldsUpNobody(t *testing.T) {
 	})
 }
 
+// Some slow applications together keep all workers; the next that is free is for one that has none.
+func TestThreat_LO06_SlowReceiversTogetherHoldUpNobody(t *testing.T) {
+	each(t, nil, func(t *testing.T, w *world) {
+		const workers, perClient = 16, 4
+		begun, release := make(chan string, 2*workers), make(chan struct{}, 10*workers)
+		for _, name := range []string{"Slow 1", "Slow 2", "Slow 3", "Slow 4"} {
+			slow := w.client(name, newReceiver(t, func(http.ResponseWriter, *http.Request) {
+				begun <- name
+				<-release
+			}).URL)
+			for range 3 * perClient {
+				sid := id.UUID()
+				w.join(sid, "ada", slow)
+				w.signOut(sid)
+			}
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := w.Deliver(bg)
+			done <- err
+		}()
+		for range workers {
+			<-begun
+		}
+		w.join("s", "ada", w.client("Quick", newReceiver(t, func(http.ResponseWriter, *http.Request) { begun <- "Quick" }).URL))
+		w.signOut("s") // the last of all
+		release <- struct{}{}
+		if next := <-begun; next != "Quick" {
+			t.Errorf("%s is told next", next)
+		}
+		for range 4 * 3 * perClient {
+			release <- struct{}{}
+		}
+		for {
+			select {
+			case <-begun:
+			case err := <-done:
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+		}
+	})
+}
+
 // Workers of two nodes, and sign-outs that race: every application is told once.
 func TestThreat_LO06_TwoNodesNeverDeliverTwice(t *testing.T) {
 	dbtest.Two(t, schema.Files, func(t *testing.T, x, y *db.DB) {
@@ -642,6 +688,15 @@ func TestThreat_LO06_TheQueueIsBounded(t *testing.T) {
 			t.Errorf("the record is %v", got)
 		}
 
+		for _, sid := range []string{"t1", "t2", "t3", "t4", "t5"} { // by one verb, too
+			w.join(sid, "eve", a)
+		}
+		w.write(func(tx *db.Tx) error { return w.EndUser(tx, "eve", "user_blocked", true) })
+		w.deliver(3)
+		if n := len(shop.take()); n != 3 {
+			t.Errorf("%d were waiting", n)
+		}
+
 		w.join("s7", "ada", b)
 		w.signOut("s7")
 		b.BackchannelLogoutURI = ""
@@ -653,7 +708,7 @@ func TestThreat_LO06_TheQueueIsBounded(t *testing.T) {
 
 		w.now.Advance(13 * 24 * time.Hour)
 		w.join("s8", "ada", a)
-		if err := w.Sweep(bg); err != nil || len(w.receipts(a)) != 5 {
+		if err := w.Sweep(bg); err != nil || len(w.receipts(a)) != 10 {
 			t.Errorf("%v, %d left", err, len(w.receipts(a)))
 		}
 		w.now.Advance(24 * time.Hour)

@@ -47,7 +47,7 @@ const (
 	systemSelectDue = `SELECT tenant_id, id, client_id, user_id, sid, names_user, because, attempts, due_at FROM
 		(SELECT d.*, ROW_NUMBER() OVER (PARTITION BY tenant_id, client_id ORDER BY due_at, id) AS place FROM logout_deliveries d
 			WHERE delivered_at = 0 AND failed_at = 0 AND due_at <= $1) AS due
-		ORDER BY (place - 1) / 4, due_at, id LIMIT $2`
+		ORDER BY place, due_at, id LIMIT $2`
 	systemClaim = `UPDATE logout_deliveries SET due_at = $4, attempts = attempts + 1
 		WHERE tenant_id = $1 AND id = $2 AND due_at = $3 AND delivered_at = 0 AND failed_at = 0`
 

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
@@ -50,7 +51,7 @@ type Options[T any] struct {
 	// Lease is how long a claim holds. Send and what is written after it must end well before.
 	Lease time.Duration
 	// Select is a query for what is due at $1, at most $2 rows, which Scan reads. With lanes it must return the
-	// first PerLane of each lane before more of any.
+	// first of each lane before the second of any, and so on.
 	Select string
 	Scan   func(rows *db.Rows) (Claimed[T], error)
 	// Claim is a statement that gives the row $1, $2 (tenant and id) the due time $4 and counts its attempts up
@@ -177,9 +178,11 @@ func (w *work[T]) wait() (err error) {
 	return err
 }
 
-// choose picks what there is room for, in all and in each lane.
+// choose picks what there is room for, in all and in each lane. Lanes with less under way come first: the
+// next worker that is free is not for one of those that keep all the others.
 func (w *work[T]) choose(due []Claimed[T]) (out []Claimed[T]) {
 	room, chosen := w.Workers-w.busy, map[string]int{}
+	slices.SortStableFunc(due, func(a, b Claimed[T]) int { return w.lanes[a.Lane] - w.lanes[b.Lane] })
 	for _, c := range due {
 		if len(out) == room {
 			break
