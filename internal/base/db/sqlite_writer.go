@@ -15,10 +15,12 @@ import (
 )
 
 const (
-	// A group ends at whichever comes first. Nobody waits for a group to fill: it grows only by verbs
-	// that queued while the one before them ran, or while the last group was being synced.
+	// A group ends at whichever comes first.
 	maxGroup     = 256
 	maxGroupTime = 2 * time.Millisecond
+	// company is how long a group is open for others at least, once verbs come side by side: a COMMIT costs
+	// many times what a verb does. Who comes alone waits for nobody.
+	company = time.Millisecond
 	// maxQueue is how many verbs may wait; the next is told ErrBusy.
 	maxQueue = 4096
 )
@@ -32,6 +34,7 @@ type writer struct {
 	queue chan *turn
 	done  chan struct{} // closed when the goroutine has drained the queue
 	now   func() time.Time
+	after func(time.Duration) <-chan time.Time
 
 	submit sync.RWMutex // held to send on queue, and exclusively to close it
 	closed bool
@@ -40,6 +43,7 @@ type writer struct {
 	conn   *sqliteConn // nil after a failure, until the next group
 	group  []*turn     // verbs that ran in the open transaction
 	broken error       // why the open transaction cannot be committed
+	joined bool        // the last group was of more than one
 }
 
 // turn is one verb in the queue.
@@ -64,6 +68,7 @@ func startWriter(conn *sqliteConn, dsn string, log *slog.Logger) *writer {
 		queue: make(chan *turn, maxQueue),
 		done:  make(chan struct{}),
 		now:   time.Now,
+		after: time.After,
 		conn:  conn,
 	}
 	go w.run()
@@ -175,13 +180,15 @@ func (w *writer) serve(t *turn) {
 		if w.broken != nil || len(w.group) == maxGroup || w.now().Sub(started) >= maxGroupTime {
 			break
 		}
-		t = w.waiting()
+		t = w.next(started)
 	}
+	w.joined = len(w.group) > 1
 	w.commit()
 }
 
-// waiting returns the next verb that waits, or nil.
-func (w *writer) waiting() *turn {
+// next returns the verb that is next in a group that began at started, or nil.
+func (w *writer) next(started time.Time) *turn {
+	var closing <-chan time.Time
 	for {
 		select {
 		case t, open := <-w.queue:
@@ -191,7 +198,25 @@ func (w *writer) waiting() *turn {
 			if t.begins() {
 				return t
 			}
+			continue
 		default:
+		}
+		if closing == nil {
+			left := company - w.now().Sub(started)
+			if !w.joined || left <= 0 {
+				return nil
+			}
+			closing = w.after(left)
+		}
+		select {
+		case t, open := <-w.queue:
+			if !open {
+				return nil
+			}
+			if t.begins() {
+				return t
+			}
+		case <-closing:
 			return nil
 		}
 	}

@@ -89,6 +89,59 @@ func TestLoneVerbCommitsAtOnce(t *testing.T) {
 	}
 }
 
+// Once verbs have come side by side a group stays open for company, which is bounded. The first that
+// comes alone again waits for the last time.
+func TestVerbsSideBySideWaitForCompany(t *testing.T) {
+	w := openTestFile(t).writer
+	w.now = func() time.Time { return time.Time{} }
+	asked, closing := make(chan time.Duration), make(chan time.Time)
+	w.after = func(d time.Duration) <-chan time.Time {
+		asked <- d
+		return closing
+	}
+	submit := func() (place chan int, answered chan error) {
+		place, answered = make(chan int, 1), make(chan error, 1)
+		go func() {
+			answered <- w.write(t.Context(), write{scope: scope{kind: scopeSystem}, verb: func(*Tx) error {
+				place <- len(w.group)
+				return nil
+			}})
+		}()
+		return place, answered
+	}
+	places := queued(t, w, 1, func() {}) // two in a group
+	if places[0] != 2 {
+		t.Fatalf("the second had place %d", places[0])
+	}
+
+	_, first := submit()
+	if d := <-asked; d != company {
+		t.Errorf("a group waits for %v", d)
+	}
+	place, second := submit()
+	if got := <-place; got != 2 {
+		t.Errorf("who came while the group was open had place %d in a group of its own", got)
+	}
+	<-asked
+	select {
+	case <-first:
+		t.Error("answered before the group was closed")
+	default:
+	}
+	closing <- time.Time{}
+	if err := errors.Join(<-first, <-second); err != nil {
+		t.Error(err)
+	}
+
+	_, alone := submit()
+	<-asked
+	closing <- time.Time{}
+	_, again := submit()
+	if err := errors.Join(<-alone, <-again); err != nil { // nothing closes this group but that it waits for nobody
+		t.Error(err)
+	}
+}
+
 func TestThreat_DB07_FullQueueIsBusy(t *testing.T) {
 	w := openTestFile(t).writer
 	running, proceed := make(chan struct{}), make(chan struct{})
