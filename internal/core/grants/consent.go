@@ -37,21 +37,24 @@ func (g *Grants) Consented(ctx context.Context, tn *tenant.Tenant, userID, clien
 // Consent records that a user allows a client a scope at an audience, beside what was allowed
 // before.
 func (g *Grants) Consent(ctx context.Context, tn *tenant.Tenant, userID, clientID, audience string, scope oauth.Scope) error {
-	return tn.DB.WriteSerializable(ctx, func(tx *db.Tx) error {
-		var before string
-		err := tx.QueryRow(selectConsent, userID, clientID, audience).Scan(&before)
-		if err != nil && !errors.Is(err, db.ErrNoRows) {
-			return fmt.Errorf("grants: read consent: %w", err)
-		}
-		now := g.clock.Now()
-		all := oauth.Scope(strings.Fields(before)).Union(scope)
-		if _, err := tx.Exec(upsertConsent, userID, clientID, audience, all.String(), db.Micros(now)); err != nil {
-			return fmt.Errorf("grants: write consent: %w", err)
-		}
-		return audit.Record(tx, audit.Event{
-			Type: audit.ConsentGranted, At: now, Actor: userID, UserID: userID, ClientID: clientID,
-			Detail: map[string]any{"audience": audience, "scope": scope.String()},
-		})
+	return tn.DB.WriteSerializable(ctx, func(tx *db.Tx) error { return g.consent(tx, userID, clientID, audience, scope) })
+}
+
+// consent is Consent inside tx, which must be serializable.
+func (g *Grants) consent(tx *db.Tx, userID, clientID, audience string, scope oauth.Scope) error {
+	var before string
+	err := tx.QueryRow(selectConsent, userID, clientID, audience).Scan(&before)
+	if err != nil && !errors.Is(err, db.ErrNoRows) {
+		return fmt.Errorf("grants: read consent: %w", err)
+	}
+	now := g.clock.Now()
+	all := oauth.Scope(strings.Fields(before)).Union(scope)
+	if _, err := tx.Exec(upsertConsent, userID, clientID, audience, all.String(), db.Micros(now)); err != nil {
+		return fmt.Errorf("grants: write consent: %w", err)
+	}
+	return audit.Record(tx, audit.Event{
+		Type: audit.ConsentGranted, At: now, Actor: userID, UserID: userID, ClientID: clientID,
+		Detail: map[string]any{"audience": audience, "scope": scope.String()},
 	})
 }
 

@@ -22,6 +22,10 @@ const DeviceCodeLifetime = 10 * time.Minute
 // expiredDevice is for how long a device that comes back too late is told so.
 const expiredDevice = time.Hour
 
+// hurried is how soon after another a question is told to slow down without a note of it: however often
+// somebody asks, the database has one row to write a second.
+const hurried = time.Second
+
 // DeviceRequest is a device that waits for a person's approval, or did.
 type DeviceRequest struct {
 	// Terms are what is to be granted. UserID and Auth are those of who approved, Auth without a
@@ -173,20 +177,21 @@ func (d *DeviceRequest) Undecided(now time.Time) error {
 
 // ApproveDevice lets a device in, as who is signed in in the session that auth names. Of any number
 // of decisions the first counts: every other gets ErrDeviceDecided. A session that has ended
-// meanwhile approves nothing: ErrSessionEnded.
-func (g *Grants) ApproveDevice(ctx context.Context, tn *tenant.Tenant, d *DeviceRequest, userID string, auth Authentication, by audit.Origin) error {
-	return tn.DB.Write(ctx, func(tx *db.Tx) error {
+// meanwhile approves nothing: ErrSessionEnded. With consent, the scopes are allowed to the client by the same
+// verb, as a third party needs at every refresh.
+func (g *Grants) ApproveDevice(ctx context.Context, tn *tenant.Tenant, d *DeviceRequest, userID string, auth Authentication, consent bool, by audit.Origin) error {
+	return tn.DB.WriteSerializable(ctx, func(tx *db.Tx) error {
 		now := g.clock.Now()
 		// Held, so that whoever ends what this person granted finds the approval, or ends the session first.
-		err := tx.QueryRowHeld(selectSession, auth.SID, userID).Scan(new(int64))
-		if errors.Is(err, db.ErrNoRows) {
-			return ErrSessionEnded
+		if err := g.HoldSession(tx, auth.SID, userID); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("grants: hold session: %w", err)
-		}
-		return g.decide(tx, d, audit.DeviceApproved, by, userID, now,
+		err := g.decide(tx, d, audit.DeviceApproved, by, userID, now,
 			approveDevice, d.Handle, db.Micros(now), userID, db.Micros(auth.Time), joinAMR(auth.AMR), auth.ACR)
+		if err != nil || !consent {
+			return err
+		}
+		return g.consent(tx, userID, d.ClientID, d.Audience, d.Scope)
 	})
 }
 
@@ -230,8 +235,8 @@ type RedeemedDevice struct {
 }
 
 // RedeemDevice answers a device: with what was granted, once, or with one of the errors above. Of any
-// number of callers one succeeds. Each question notes its time, so that one that comes too early is
-// told to slow down, whichever node it reaches.
+// number of callers one succeeds. Each question notes its time, but for those of one moment, so that one
+// that comes too early is told to slow down, whichever node it reaches.
 func (g *Grants) RedeemDevice(ctx context.Context, tn *tenant.Tenant, r DeviceRedemption) (*RedeemedDevice, error) {
 	hash := id.Hash(r.DeviceCode)
 	known, err := scanDevice(tn.DB.QueryRow(ctx, selectDevice, hash))
@@ -243,6 +248,9 @@ func (g *Grants) RedeemDevice(ctx context.Context, tn *tenant.Tenant, r DeviceRe
 	}
 	if err := known.closed(r.ClientID, g.clock.Now()); err != nil {
 		return nil, err // nothing opens it again: whoever goes on asking writes nothing
+	}
+	if known.state == devicePending && g.clock.Now().Sub(known.polledAt) < hurried && r.Check(*known) == nil {
+		return nil, ErrSlowDown
 	}
 	var out *RedeemedDevice
 	var refused error

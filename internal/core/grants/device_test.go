@@ -37,7 +37,7 @@ func (n node) shown(t *testing.T, codes grants.DeviceCodes) *grants.DeviceReques
 }
 
 func (n node) approve(d *grants.DeviceRequest, userID, sid string) error {
-	return n.ApproveDevice(bg, n.tn, d, userID, terms(native, userID, sid).Auth, audit.Origin{Actor: userID})
+	return n.ApproveDevice(bg, n.tn, d, userID, terms(native, userID, sid).Auth, true, audit.Origin{Actor: userID})
 }
 
 func (n node) deny(d *grants.DeviceRequest, userID string) error {
@@ -157,6 +157,56 @@ func TestThreat_DV03_WhatADeviceIsTold(t *testing.T) {
 		if n := w.count(t, `SELECT COUNT(*) FROM device_requests WHERE tenant_id = $1`); n != 0 {
 			t.Errorf("%d rows were left", n)
 		}
+	})
+}
+
+// What a person says on the page counts as a whole or not at all.
+func TestThreat_DV03_NoConsentWithoutAnApproval(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		consented := func() string {
+			scope, err := w.Consented(bg, w.tn, "ada", native.ClientID, api)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return scope.String()
+		}
+		sid, codes := w.signIn(t, "ada"), w.device(t)
+		late := w.shown(t, w.device(t))
+		wantErr(t, "in a session that has ended", w.approve(w.shown(t, codes), "ada", "ended"), grants.ErrSessionEnded)
+		if err := w.deny(late, "ada"); err != nil {
+			t.Fatal(err)
+		}
+		wantErr(t, "after it was denied", w.approve(late, "ada", sid), grants.ErrDeviceDecided)
+		if got := consented(); got != "" {
+			t.Errorf("allowed %q", got)
+		}
+		if err := w.approve(w.shown(t, codes), "ada", sid); err != nil {
+			t.Fatal(err)
+		}
+		if got := consented(); got != "offline_access openid read:shows" && got != "openid offline_access read:shows" {
+			t.Errorf("allowed %q", got)
+		}
+	})
+}
+
+// Whoever asks without a pause is told to slow down, and gives the database nothing to write.
+func TestThreat_DV03_QuestionsOfOneMomentWriteNothing(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		codes := w.device(t)
+		_, err := w.ask(codes)
+		wantErr(t, "the first question", err, grants.ErrDevicePending)
+		w.now.Advance(999 * time.Millisecond)
+		for range 100 {
+			_, err := w.ask(codes)
+			wantErr(t, "in the same moment", err, grants.ErrSlowDown)
+		}
+		w.now.Advance(4 * time.Second)
+		_, err = w.ask(codes)
+		wantErr(t, "the next in time", err, grants.ErrDevicePending)
+		_, err = w.askAs(native.ClientID, codes.DeviceCode, grants.ErrInvalidCode)
+		wantErr(t, "without what binds it", err, grants.ErrInvalidCode)
+		_, err = w.ask(codes)
+		wantErr(t, "after that", err, grants.ErrInvalidDeviceCode)
 	})
 }
 

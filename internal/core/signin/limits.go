@@ -29,8 +29,9 @@ type Limits struct {
 	MailsNetwork int64         // codes mailed because of one network
 	MailsDay     int64         // codes mailed by one tenant in a day
 
-	UserCodesWindow  time.Duration // of the two that follow
+	UserCodesWindow  time.Duration // of the three that follow
 	UserCodesSession int64         // wrong user codes of devices, typed in one session
+	UserCodesPerson  int64         // wrong user codes of devices, typed by one person in any session and network
 	UserCodesNetwork int64         // wrong user codes of devices, typed in one network
 
 	DeviceRequestsWindow time.Duration // of the one that follows
@@ -42,7 +43,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Window: 15 * time.Minute, Failures: 5, Spray: 100, Consecutive: 100,
 		MailWindow: time.Hour, MailsAddress: 3, MailsNetwork: 10, MailsDay: 10_000,
-		UserCodesWindow: time.Hour, UserCodesSession: 5, UserCodesNetwork: 20,
+		UserCodesWindow: time.Hour, UserCodesSession: 5, UserCodesPerson: 20, UserCodesNetwork: 20,
 		DeviceRequestsWindow: 10 * time.Minute, DeviceRequests: 100,
 	}
 }

@@ -462,6 +462,37 @@ func TestThreat_HT02_NetworksAreCounted(t *testing.T) {
 	})
 }
 
+// Whoever signs in again and again, from one network after the other, types no more wrong codes for it.
+func TestThreat_DV01_NewSessionsAndNetworksAreNoNewTries(t *testing.T) {
+	two(t, func(t *testing.T, w *world) {
+		unknown := errors.New("no such code")
+		wrong := func(userID string, i int) error {
+			session := &signin.Session{SID: fmt.Sprint(userID, "'s session ", i/5), UserID: userID}
+			from := signin.From{Address: netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, byte(i), 15: 1})}
+			return w.on(i).TryUserCode(bg, w.tn, session, from, func() error { return unknown })
+		}
+		answered := 0
+		for i := range 100 {
+			switch err := wrong("eve", i); {
+			case errors.Is(err, unknown):
+				answered++
+			case !fault.Is(err, fault.Limited):
+				t.Fatal(err)
+			}
+		}
+		if answered != 20 {
+			t.Errorf("%d wrong codes were answered, want 20", answered)
+		}
+		if err := wrong("ada", 0); !errors.Is(err, unknown) {
+			t.Errorf("somebody else, from the same network: %v", err)
+		}
+		w.now.Advance(time.Hour)
+		if err := wrong("eve", 0); !errors.Is(err, unknown) {
+			t.Errorf("an hour later: %v", err)
+		}
+	})
+}
+
 func TestSweep(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.user(t, "ada@example.com")

@@ -11,17 +11,19 @@ import (
 )
 
 // A user code is short, because people type it. What keeps it from being guessed is that only who is
-// signed in may type one, and how often (RFC 8628 section 5.1).
+// signed in may type one, and how often (RFC 8628 section 5.1). A new session is had by signing in again,
+// and networks by the thousand, but accounts only one by one.
 
 // userCodeBudgets are what a typed user code takes from, the widest first.
 func (l Limits) userCodeBudgets(session *Session, from From) []budget {
 	return []budget{
 		newBudget("user-code-network", l.UserCodesNetwork, l.UserCodesWindow, limit.Network(from.Address)),
+		newBudget("user-code-person", l.UserCodesPerson, l.UserCodesWindow, session.UserID),
 		newBudget("user-code-session", l.UserCodesSession, l.UserCodesWindow, session.SID),
 	}
 }
 
-// TryUserCode runs find, which looks for the device that shows a typed code, if this session and this
+// TryUserCode runs find, which looks for the device that shows a typed code, if this session, person and
 // network may still try. The try is taken before its outcome is known, and given back when find
 // returns nil: however many come at once, no more are wrong than the limits allow. Beyond them the
 // error is a Limited fault.

@@ -133,13 +133,8 @@ func (h *Handler) letIn(ctx context.Context, tn *tenant.Tenant, d *grants.Device
 	if err != nil {
 		return nil, err
 	}
-	if client.ThirdParty {
-		if err := h.Grants.Consent(ctx, tn, s.UserID, client.ClientID, d.Audience, d.Scope); err != nil {
-			return nil, err
-		}
-	}
 	auth := grants.Authentication{SID: s.SID, Time: s.AuthTime, AMR: s.AMR, ACR: s.ACR}
-	return client, h.Grants.ApproveDevice(ctx, tn, d, s.UserID, auth, by)
+	return client, h.Grants.ApproveDevice(ctx, tn, d, s.UserID, auth, client.ThirdParty, by)
 }
 
 // deviceClient is the application that asked, which may have been changed since.
