@@ -186,6 +186,7 @@ func (e *examination) entry(entry Entry) {
 		if c.Type == apps.RegularWeb {
 			f.Command = e.update("--profile", string(apps.OIDCBasic))
 		}
+		e.doubt(&f)
 		settledIf(c.MayAskFor(oauth.ResponseTypeIDToken))
 	case PKCE:
 		f.Title, f.Fix = "It sends no PKCE", "Turn PKCE (S256) on in the SDK."
@@ -193,6 +194,7 @@ func (e *examination) entry(entry Entry) {
 			f.Fix += " If it has none, such as passport-auth0, the profile oidc-basic does without."
 			f.Command = e.update("--profile", string(apps.OIDCBasic))
 		}
+		e.doubt(&f)
 		settledIf(!c.RequiresPKCE())
 		since(Authorized)
 	case Audience:
@@ -221,6 +223,9 @@ func (e *examination) entry(entry Entry) {
 			f.Fix = "It is deprecated and not offered: use authorization_code with PKCE."
 		} else if whole(f.Sent) {
 			f.Command = e.update("--add-grant-type", f.Sent)
+		}
+		if !c.Confidential() {
+			e.doubt(&f)
 		}
 		settledIf(c.MayUse(f.Sent))
 	case Code:
@@ -282,6 +287,18 @@ func (e *examination) address(f *Finding, flag string, registered []string) {
 	default:
 		f.Fix = "If it is the application's own, register it:"
 		f.Command = e.update(flag, f.Sent)
+	}
+}
+
+// doubt is for what anybody can send in the name of a client that works without: a stranger must not be able
+// to have a client made less strict.
+func (e *examination) doubt(f *Finding) {
+	for _, k := range []Kind{CodeRedeemed, Refreshed, DeviceApproved, Exchanged} {
+		if _, works := e.last[k]; works {
+			f.Level, f.Command = Look, nil
+			f.Fix = "Anybody can send such a request in the name of this client, which gets its tokens without. If it was the application: " + f.Fix
+			return
+		}
 	}
 }
 

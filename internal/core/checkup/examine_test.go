@@ -147,6 +147,21 @@ func TestThreat_AD05_CommandsHoldNothingOfAStranger(t *testing.T) {
 			}
 		}
 	}
+	// Nor does a stranger have a client that works made less strict.
+	public, _ := apps.NewClient("Program", apps.Native)
+	public.ClientID, public.RedirectURIs = "program", []string{"http://127.0.0.1/callback"}
+	for _, sent := range []checkup.Entry{entry(checkup.ResponseType, "id_token"), entry(checkup.PKCE, ""), entry(checkup.GrantType, oauth.GrantDeviceCode)} {
+		c := web()
+		if sent.Kind == checkup.GrantType {
+			c = public
+		}
+		for _, works := range []checkup.Entry{entry(checkup.CodeRedeemed, ""), later(entry(checkup.CodeRedeemed, ""))} {
+			r := checkup.Examine(checkup.Facts{Issuer: "https://id.example/", Client: c, Entries: []checkup.Entry{later(sent), works}})
+			if len(r.Findings) != 1 || r.Findings[0].Level == checkup.Wrong || r.Findings[0].Command != nil {
+				t.Errorf("%s: %+v", sent.Kind, r.Findings)
+			}
+		}
+	}
 	// What lies at the application's own host may still hold what a shell reads.
 	for _, path := range []string{"/a;b", "/a&b", "/(id)", "/it's", "/$HOME", "/!x"} {
 		r := checkup.Examine(checkup.Facts{Issuer: "https://id.example/", Client: spa(), Entries: []checkup.Entry{entry(checkup.RedirectURI, "https://shop.example"+path)}})
