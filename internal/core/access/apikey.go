@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
@@ -120,7 +122,7 @@ func (s *APIKeySettings) validate(kind apikey.Kind, now time.Time) error {
 	switch {
 	case strings.TrimSpace(s.Name) == "" || len(s.Name) > maxKeyName:
 		return fault.Field("name", "must have 1 to %d bytes", maxKeyName)
-	case strings.ContainsFunc(s.Name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case !utf8.ValidString(s.Name), strings.ContainsFunc(s.Name, unicode.IsControl):
 		return fault.Field("name", "must not hold control characters")
 	case apikey.Contains(s.Name):
 		return fault.Field("name", "must not hold a key: everybody may read it")

@@ -171,6 +171,22 @@ func TestThreat_TK14_GrantsAClientCanNotRegister(t *testing.T) {
 	}
 }
 
+// A name can not write on an operator's terminal, nor turn the words on the page where a person decides.
+func TestThreat_AD07_NamesAreNames(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"Shop": true, "Café №1 — 日本語": true, "متجر": true, "a\u200db": true,
+		"": false, " ": false, "a\nb": false, "a\x1b[31m": false, "a\u009b31m": false, "a\x9b31m": false, "a\u0085b": false, "a\u202eb": false, "a\u2067b": false, "a\x7f": false,
+	} {
+		client, _ := apps.NewClient(name, apps.SPA)
+		api := apps.NewAPI("https://api.example.com/", name)
+		for what, err := range map[string]error{"client": client.Validate(), "API": api.Validate()} {
+			if (err == nil) != ok {
+				t.Errorf("%s %q: %v", what, name, err)
+			}
+		}
+	}
+}
+
 // Client ids and secrets are made here, of one alphabet that no encoding changes.
 func TestThreat_TK20_ClientIDsAreMadeHere(t *testing.T) {
 	seen := map[string]bool{}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
@@ -180,12 +182,13 @@ func isOpenIDScope(s string) bool {
 	return slices.Contains([]string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, "address", "phone", oauth.ScopeOfflineAccess}, s)
 }
 
+// validName: a name stands on pages where people decide, on terminals and in logs.
 func validName(name string) error {
 	if strings.TrimSpace(name) == "" || len(name) > maxName {
 		return fault.Field("name", "must have 1 to %d bytes", maxName)
 	}
-	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return fault.Field("name", "must not hold control characters")
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
+		return fault.Field("name", "must not hold control characters, nor such that turn the direction of writing")
 	}
 	return nil
 }
