@@ -241,7 +241,7 @@ func (b *builder) refreshTokens(n int, scope oauth.Scope) ([]string, error) {
 		}
 		redeemed, err := b.Grants.Redeem(b.ctx, b.Tenant, grants.Redemption{
 			Code: code, ClientID: b.web.ClientID,
-			Check: func(grants.Code) error { return nil },
+			Check:  func(grants.Code) error { return nil },
 			Family: func(grants.Code) *grants.NewFamily { return family },
 		})
 		if err == nil {
