@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -179,8 +180,10 @@ func TestThreat_AD07_NamesAreNames(t *testing.T) {
 	} {
 		client, _ := apps.NewClient(name, apps.SPA)
 		api := apps.NewAPI("https://api.example.com/", name)
-		for what, err := range map[string]error{"client": client.Validate(), "API": api.Validate()} {
-			if (err == nil) != ok {
+		described, identified := apps.NewAPI("https://api.example.com/", "API"), apps.NewAPI("https://api.example.com/"+name, "API")
+		described.Permissions = []apps.Permission{{Value: "read", Description: name}}
+		for what, err := range map[string]error{"client": client.Validate(), "API": api.Validate(), "permission": described.Validate(), "identifier": identified.Validate()} {
+			if may := strings.TrimSpace(name) == "" || strings.Contains(name, " "); (err == nil) != ok && !(may && (what == "permission" || what == "identifier")) {
 				t.Errorf("%s %q: %v", what, name, err)
 			}
 		}

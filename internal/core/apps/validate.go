@@ -1,6 +1,7 @@
 package apps
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func (c *Client) Validate() error {
 	if c.Profile != OAuth21 && c.Profile != OIDCBasic {
 		return fault.Field("profile", "%q is none of oauth2.1, oidc-basic", c.Profile)
 	}
-	if err := validName(c.Name); err != nil {
+	if err := cmp.Or(validName(c.Name), validText("description", c.Description)); err != nil {
 		return err
 	}
 	if err := c.validateURIs(); err != nil {
@@ -142,7 +143,7 @@ func isOrigin(s string) bool {
 // Validate checks an API as it is to be stored. The error is a [fault.Error] that names the field
 // as the management API spells it.
 func (a *API) Validate() error {
-	if err := validName(a.Name); err != nil {
+	if err := cmp.Or(validName(a.Name), validText("identifier", a.Identifier)); err != nil {
 		return err
 	}
 	u, err := url.Parse(a.Identifier)
@@ -167,6 +168,9 @@ func (a *API) Validate() error {
 		if isOpenIDScope(p.Value) {
 			return fault.Field("scopes", "%q is a scope of OpenID Connect and belongs to no API", p.Value)
 		}
+		if err := validText("scopes", p.Description); err != nil {
+			return err
+		}
 		seen[p.Value] = true
 	}
 	for _, p := range a.DefaultPermissions {
@@ -182,13 +186,17 @@ func isOpenIDScope(s string) bool {
 	return slices.Contains([]string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, "address", "phone", oauth.ScopeOfflineAccess}, s)
 }
 
-// validName: a name stands on pages where people decide, on terminals and in logs.
 func validName(name string) error {
 	if strings.TrimSpace(name) == "" || len(name) > maxName {
 		return fault.Field("name", "must have 1 to %d bytes", maxName)
 	}
-	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
-		return fault.Field("name", "must not hold control characters, nor such that turn the direction of writing")
+	return validText("name", name)
+}
+
+// validText: what somebody wrote stands on pages where people decide, on terminals and in logs.
+func validText(field, s string) error {
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
+		return fault.Field(field, "must not hold control characters, nor such that turn the direction of writing")
 	}
 	return nil
 }
