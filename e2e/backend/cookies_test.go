@@ -3,8 +3,6 @@ package backend
 import (
 	"cmp"
 	"fmt"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +24,7 @@ func TestCookieSizes(t *testing.T) {
 	t.Parallel()
 	h := drive.OpenHouse(t)
 	scope := "openid profile email offline_access read:shows"
-	for _, p := range grantFifty(t, h) {
+	for _, p := range h.GrantFifty(h.Client(nextjsAuth0V4.name).Audience, h.User(drive.Alice)) {
 		scope += " " + p
 	}
 	for _, e := range examples() {
@@ -53,26 +51,4 @@ func TestCookieSizes(t *testing.T) {
 		}
 		t.Logf("| `%s` | %d | %d | %d |", e.name, len(cookies), largest.Size, whole)
 	}
-}
-
-// grantFifty invents fifty permissions and gives them to Alice.
-func grantFifty(t *testing.T, h *drive.House) []string {
-	t.Helper()
-	audience := h.Client(nextjsAuth0V4.name).Audience
-	scopes, given, names := []drive.Object{{"value": "read:shows"}, {"value": "write:shows"}}, []drive.Object{}, []string{}
-	for i := range 50 {
-		name := fmt.Sprintf("department-%02d:manage", i+1)
-		names = append(names, name)
-		scopes = append(scopes, drive.Object{"value": name})
-		given = append(given, drive.Object{"permission_name": name, "resource_server_identifier": audience})
-	}
-	manage := func(method, path string, body drive.Object) drive.Object {
-		return drive.Must[drive.Object](t)(h.Manage(method, path, body))
-	}
-	first := func(list any) string { return fmt.Sprint(list.([]any)[0].(map[string]any)["id"]) }
-	api := first(manage(http.MethodGet, "resource-servers?include_totals=true&identifier="+url.QueryEscape(audience), nil)["resource_servers"])
-	manage(http.MethodPatch, "resource-servers/"+api, drive.Object{"scopes": scopes})
-	alice := manage(http.MethodGet, "users?include_totals=true&email="+url.QueryEscape(h.User(drive.Alice).Email), nil)["users"].([]any)[0].(map[string]any)
-	manage(http.MethodPost, fmt.Sprintf("users/%s/permissions", strings.ReplaceAll(fmt.Sprint(alice["user_id"]), "|", "%7C")), drive.Object{"permissions": given})
-	return names
 }
