@@ -23,10 +23,10 @@ const (
 
 	revokeFamiliesOfGrant = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND gid = $2 AND revoked_at = 0`
 
-	burnCodesOfSession      = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND sid = $2 AND spent_at = 0`
+	burnCodesOfSession      = `DELETE FROM codes WHERE tenant_id = $1 AND sid = $2 AND spent_at = 0`
 	revokeFamiliesOfSession = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND sid = $2 AND session_bound AND revoked_at = 0`
 
-	burnCodesOfUser      = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND spent_at = 0`
+	burnCodesOfUser      = `DELETE FROM codes WHERE tenant_id = $1 AND user_id = $2 AND spent_at = 0`
 	endDevicesOfUser     = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND user_id = $2 AND state = 'approved'`
 	revokeFamiliesOfUser = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND user_id = $2 AND revoked_at = 0`
 	insertRulesOfUser    = `INSERT INTO revocations (tenant_id, n, kind, id, until)
@@ -36,7 +36,7 @@ const (
 			UNION SELECT gid FROM families WHERE tenant_id = $1 AND user_id = $2 AND revoked_at = $3) AS ended
 		RETURNING id`
 
-	burnCodesOfClient      = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND client_id = $2 AND spent_at = 0`
+	burnCodesOfClient      = `DELETE FROM codes WHERE tenant_id = $1 AND client_id = $2 AND spent_at = 0`
 	endDevicesOfClient     = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND client_id = $2 AND state IN ('pending', 'approved')`
 	revokeFamiliesOfClient = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND client_id = $2 AND revoked_at = 0`
 	insertRulesOfClient    = `INSERT INTO revocations (tenant_id, n, kind, id, until)
@@ -46,7 +46,7 @@ const (
 			UNION SELECT gid FROM families WHERE tenant_id = $1 AND client_id = $2 AND revoked_at = $3) AS ended
 		RETURNING id`
 
-	burnCodesOfConsent      = `UPDATE codes SET spent_at = $4 WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND spent_at = 0`
+	burnCodesOfConsent      = `DELETE FROM codes WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND spent_at = 0`
 	endDevicesOfConsent     = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND state = 'approved'`
 	revokeFamiliesOfConsent = `UPDATE families SET revoked_at = $4, revoked_because = $5 WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND revoked_at = 0`
 	insertRulesOfConsent    = `INSERT INTO revocations (tenant_id, n, kind, id, until)
@@ -63,7 +63,8 @@ const (
 // counter until the commit: such verbs come one after the other, so their numbers are in the order
 // of commits and no two wait for each other's rows. Then come codes and approvals of devices, then families, because a
 // code that is being redeemed is waited for, and the family that was born of it is seen by the statement
-// after.
+// after. A code that nobody has redeemed is burnt by deleting it: nothing came of it, so no rule need say
+// that it is dead, however many somebody has had made.
 
 // RevokeGrant ends one grant inside tx: its family and its access tokens. Its code has been spent,
 // or nobody could name the grant.
@@ -96,7 +97,7 @@ func (g *Grants) EndSession(tx *db.Tx, sid, because string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(burnCodesOfSession, sid, now); err != nil {
+	if _, err := tx.Exec(burnCodesOfSession, sid); err != nil {
 		return fmt.Errorf("grants: burn codes: %w", err)
 	}
 	if _, err := tx.Exec(revokeFamiliesOfSession, sid, now, because); err != nil {
@@ -129,7 +130,7 @@ func (g *Grants) endAll(tx *db.Tx, because, burnCodes, endDevices, revokeFamilie
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(burnCodes, with(db.Micros(now))...); err != nil {
+	if _, err := tx.Exec(burnCodes, whose...); err != nil {
 		return fmt.Errorf("grants: burn codes: %w", err)
 	}
 	if _, err := tx.Exec(endDevices, whose...); err != nil {

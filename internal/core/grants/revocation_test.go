@@ -84,6 +84,30 @@ func TestThreat_TK09_WhatEnds(t *testing.T) {
 	}
 }
 
+// Codes that nobody redeemed have nothing to take back: however many somebody has had made, their end writes
+// no rules, and who comes with one later is told no and not taken for a thief.
+func TestThreat_OV07_UnredeemedCodesMakeNoRules(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		sid := w.signIn(t, "ada")
+		redeemed := w.familyIn(t, spa, "ada", sid)
+		var codes []string
+		for range 20 {
+			codes = append(codes, w.code(t, terms(spa, "ada", sid)))
+		}
+		w.write(t, func(tx *db.Tx) error { return w.EndUser(tx, "ada", "user_blocked") })
+		if n := w.count(t, `SELECT COUNT(*) FROM revocations WHERE tenant_id = $1`); n != 1 || !w.revoked(t, "", redeemed.GID, "") {
+			t.Errorf("%d rules for one grant", n)
+		}
+		for _, code := range codes {
+			_, err := w.redeem(spa, code)
+			wantErr(t, "a code from before", err, grants.ErrInvalidCode)
+		}
+		if n := w.events(t, "ada", audit.CodeReplayed); n != 0 {
+			t.Errorf("%d replays are on record", n)
+		}
+	})
+}
+
 // A token that names nothing is matched by nothing.
 func TestRevokedMatchesWhatATokenNames(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
