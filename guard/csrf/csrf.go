@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/guard"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/cookies"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/keyring"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
 // CrossOrigin and BadToken are the codes in the problem document of a refusal.
@@ -124,19 +124,12 @@ func origin(option, text string, allowHTTP bool) (ascii string, secure bool, err
 	if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
 		return "", false, fmt.Errorf("%s %q must be scheme, host and port alone, such as https://app.example", option, text)
 	}
-	if u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()) {
+	if u.Scheme == "http" && !allowHTTP && !oauth.IsLoopback(u.Hostname()) {
 		return "", false, fmt.Errorf("%s %q must be https: anybody on the path could forge its requests", option, text)
 	}
 	host := strings.ToLower(u.Host)
 	host = strings.TrimSuffix(host, map[string]string{"https": ":443", "http": ":80"}[u.Scheme])
 	return u.Scheme + "://" + host, u.Scheme == "https", nil
-}
-
-func loopback(host string) bool {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return a.IsLoopback()
-	}
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
 // Middleware refuses forged requests with 403 and lets Token be used behind it.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/guard"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/cookies"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
 // Options configures a Manager. BaseURL and Store are required; the zero value of
@@ -154,15 +154,8 @@ func checkBase(baseURL string, allowHTTP bool) (base string, secure bool, err er
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
 		return "", false, fmt.Errorf("BaseURL %q must be scheme, host and port alone, such as https://app.example", baseURL)
 	}
-	if u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()) {
+	if u.Scheme == "http" && !allowHTTP && !oauth.IsLoopback(u.Hostname()) {
 		return "", false, fmt.Errorf("BaseURL %q must be https: the cookie would travel in the clear", baseURL)
 	}
 	return u.Scheme + "://" + u.Host, u.Scheme == "https", nil
-}
-
-func loopback(host string) bool {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return a.IsLoopback()
-	}
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/base/id"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
 // edge is what every request passes first: who is really asking, for which tenant, and what happens
@@ -125,9 +126,5 @@ func isLoopback(hostport string) bool {
 	if err != nil {
 		host = hostport
 	}
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && a.IsLoopback()
+	return oauth.IsLoopback(strings.Trim(host, "[]"))
 }

@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -24,6 +23,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 	"github.com/gatehouse-dev/gatehouse/protocol/oidc"
 )
 
@@ -105,21 +105,13 @@ func CheckURL(what, raw string, allowHTTP bool) (*url.URL, error) {
 	switch u.Scheme {
 	case "https":
 	case "http":
-		if !allowHTTP && !isLoopback(u.Hostname()) {
+		if !allowHTTP && !oauth.IsLoopback(u.Hostname()) {
 			return nil, fmt.Errorf("%s %q must be https", what, raw)
 		}
 	default:
 		return nil, fmt.Errorf("%s %q must be https", what, raw)
 	}
 	return u, nil
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // HTTPClient returns a client like given, or one with a timeout if that is nil,

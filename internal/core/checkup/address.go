@@ -3,6 +3,8 @@ package checkup
 import (
 	"net/url"
 	"strings"
+
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
 // nearest returns the registered address that differs least from what was sent, and in what. Both
@@ -36,7 +38,7 @@ func differ(sent, registered string) (difference string, cost int) {
 			parts, cost = append(parts, what), cost+weight
 		}
 	}
-	loopback := isLoopback(s.Hostname()) && isLoopback(r.Hostname())
+	loopback := oauth.IsLoopback(s.Hostname()) && oauth.IsLoopback(r.Hostname())
 	note(s.Scheme != r.Scheme, s.Scheme+" in place of "+r.Scheme, 2)
 	note(s.Hostname() != r.Hostname() && loopback, s.Hostname()+" in place of "+r.Hostname(), 2)
 	note(s.Hostname() != r.Hostname() && !loopback, "another host", anotherHost)
@@ -54,7 +56,7 @@ func sameHouse(sent string, registered []string) bool {
 	if err != nil {
 		return false
 	}
-	if isLoopback(s.Hostname()) {
+	if oauth.IsLoopback(s.Hostname()) {
 		return true
 	}
 	for _, address := range registered {
@@ -63,10 +65,6 @@ func sameHouse(sent string, registered []string) bool {
 		}
 	}
 	return false
-}
-
-func isLoopback(host string) bool {
-	return host == "localhost" || host == "127.0.0.1" || host == "::1"
 }
 
 // site is what browsers send cookies along within, roughly: the last two labels of a name, or an
