@@ -101,7 +101,9 @@ func (q *Queue[T]) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return errors.Join(w.wait(), ctx.Err())
 		case <-q.wake:
+			w.next = nil
 		case <-tick.C:
+			w.next = nil
 		case e := <-w.ended:
 			if err := w.end(e); err != nil && ctx.Err() == nil {
 				q.Logger.ErrorContext(ctx, q.Name+": an outcome is not written", "error", err)
@@ -133,6 +135,7 @@ type work[T any] struct {
 	*Queue[T]
 	busy  int
 	lanes map[string]int
+	next  []Claimed[T] // what was due when it was last read, and is not yet chosen
 	ended chan ending
 }
 
@@ -145,21 +148,36 @@ func (q *Queue[T]) newWork() *work[T] {
 	return &work[T]{Queue: q, lanes: map[string]int{}, ended: make(chan ending, q.Workers)}
 }
 
-// start claims as much of what is due as there is room for, and begins to send it.
+// start claims as much of what is due as there is room for, and begins to send it. What is due is read when
+// something was written, or when all that was read is chosen: not for every single thing that is sent.
 func (w *work[T]) start(ctx context.Context) (n int, err error) {
-	if ctx.Err() != nil || w.busy >= w.Workers {
-		return 0, ctx.Err()
+	select {
+	case <-w.wake:
+		w.next = nil
+	default:
 	}
-	mine, err := w.claim(ctx, w.choose)
-	if err != nil {
-		return 0, fmt.Errorf("%s: claim: %w", w.Name, err)
+	for ctx.Err() == nil && w.busy < w.Workers {
+		if len(w.next) == 0 {
+			if w.next, err = w.due(ctx); err != nil {
+				return n, fmt.Errorf("%s: read what is due: %w", w.Name, err)
+			}
+		}
+		chosen := w.choose()
+		if len(chosen) == 0 {
+			return n, nil
+		}
+		mine, err := w.claim(ctx, chosen)
+		if err != nil {
+			return n, fmt.Errorf("%s: claim: %w", w.Name, err)
+		}
+		for _, c := range mine {
+			w.busy++
+			w.lanes[c.Lane]++
+			go func() { w.ended <- ending{c.Lane, w.Send(ctx, c)} }()
+		}
+		n += len(mine)
 	}
-	for _, c := range mine {
-		w.busy++
-		w.lanes[c.Lane]++
-		go func() { w.ended <- ending{c.Lane, w.Send(ctx, c)} }()
-	}
-	return len(mine), nil
+	return n, ctx.Err()
 }
 
 func (w *work[T]) end(e ending) error {
@@ -178,34 +196,30 @@ func (w *work[T]) wait() (err error) {
 	return err
 }
 
-// choose picks what there is room for, in all and in each lane. Lanes with less under way come first: the
-// next worker that is free is not for one of those that keep all the others.
-func (w *work[T]) choose(due []Claimed[T]) (out []Claimed[T]) {
+// choose takes from what is next what there is room for, in all and in each lane. Lanes with less under way
+// come first: the next worker that is free is not for one of those that keep all the others.
+func (w *work[T]) choose() (out []Claimed[T]) {
+	var rest []Claimed[T]
 	room, chosen := w.Workers-w.busy, map[string]int{}
-	slices.SortStableFunc(due, func(a, b Claimed[T]) int { return w.lanes[a.Lane] - w.lanes[b.Lane] })
-	for _, c := range due {
-		if len(out) == room {
-			break
-		}
-		if w.PerLane > 0 && w.lanes[c.Lane]+chosen[c.Lane] >= w.PerLane {
+	slices.SortStableFunc(w.next, func(a, b Claimed[T]) int { return w.lanes[a.Lane] - w.lanes[b.Lane] })
+	for _, c := range w.next {
+		if len(out) == room || w.PerLane > 0 && w.lanes[c.Lane]+chosen[c.Lane] >= w.PerLane {
+			rest = append(rest, c)
 			continue
 		}
 		chosen[c.Lane]++
 		out = append(out, c)
 	}
+	w.next = rest
 	return out
 }
 
-func (q *Queue[T]) claim(ctx context.Context, choose func([]Claimed[T]) []Claimed[T]) (mine []Claimed[T], err error) {
-	now := q.Clock.Now()
-	due, err := q.due(ctx, now)
-	if due = choose(due); err != nil || len(due) == 0 {
-		return nil, err
-	}
-	until := db.Micros(now.Add(q.Lease))
+// claim returns what of the chosen nobody else was faster to claim.
+func (q *Queue[T]) claim(ctx context.Context, chosen []Claimed[T]) (mine []Claimed[T], err error) {
+	until := db.Micros(q.Clock.Now().Add(q.Lease))
 	err = q.DB.System().Write(ctx, func(tx *db.Tx) error {
 		mine = mine[:0]
-		for _, c := range due {
+		for _, c := range chosen {
 			won, err := tx.Exec(q.Claim, c.TenantID, c.ID, c.Due, until)
 			if err != nil {
 				return err
@@ -220,9 +234,9 @@ func (q *Queue[T]) claim(ctx context.Context, choose func([]Claimed[T]) []Claime
 	return mine, err
 }
 
-// due reads more than there can be room for, so that what a full lane keeps waiting hides nobody else.
-func (q *Queue[T]) due(ctx context.Context, now time.Time) (out []Claimed[T], err error) {
-	rows, err := q.DB.System().Query(ctx, q.Select, db.Micros(now), 2*q.Workers)
+// due reads far more than there can be room for: to find it takes a look at all that is due.
+func (q *Queue[T]) due(ctx context.Context) (out []Claimed[T], err error) {
+	rows, err := q.DB.System().Query(ctx, q.Select, db.Micros(q.Clock.Now()), 16*q.Workers)
 	if err != nil {
 		return nil, err
 	}
