@@ -421,25 +421,19 @@ func endless(w http.ResponseWriter, _ *http.Request) {
 // An application that does not answer, with any number of deliveries waiting for it, holds up its own alone.
 func TestThreat_LO06_SlowReceiverHoldsUpNobody(t *testing.T) {
 	each(t, nil, func(t *testing.T, w *world) {
-		release, told := make(chan struct{}), make(chan struct{}, 1)
-		var mu sync.Mutex
-		busy, most := 0, 0
+		const waiting, perClient = 40, 4
+		begun, release, told := make(chan struct{}, waiting), make(chan struct{}), make(chan struct{}, 1)
+		var busy, most atomic.Int64
 		slow := newReceiver(t, func(http.ResponseWriter, *http.Request) {
-			mu.Lock()
-			if busy++; busy > most {
-				if most = busy; most == 5 {
-					close(release) // or nothing would ever go on
-				}
+			now := busy.Add(1)
+			for m := most.Load(); now > m && !most.CompareAndSwap(m, now); m = most.Load() {
 			}
-			mu.Unlock()
+			begun <- struct{}{}
 			<-release
-			mu.Lock()
-			busy--
-			mu.Unlock()
+			busy.Add(-1)
 		})
 		quick := newReceiver(t, func(http.ResponseWriter, *http.Request) { told <- struct{}{} })
 		a, b := w.client("Slow", slow.URL), w.client("Quick", quick.URL)
-		const waiting = 40
 		for range waiting {
 			sid := id.UUID()
 			w.join(sid, "ada", a)
@@ -457,16 +451,19 @@ func TestThreat_LO06_SlowReceiverHoldsUpNobody(t *testing.T) {
 			done <- err
 		}()
 		<-told
-		mu.Lock()
-		tooMany := most > 4
-		most = 5 // from here on nobody is kept
-		mu.Unlock()
-		if tooMany {
-			t.Fatal("too many calls to one application at a time")
+		for range waiting / perClient {
+			for range perClient {
+				<-begun
+			}
+			for range perClient {
+				release <- struct{}{}
+			}
 		}
-		close(release)
 		if err := <-done; err != nil {
 			t.Fatal(err)
+		}
+		if most.Load() != perClient {
+			t.Errorf("%d calls to one application at a time", most.Load())
 		}
 		for _, r := range w.receipts(a) {
 			if r.State != backchannel.Delivered {
