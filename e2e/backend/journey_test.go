@@ -42,23 +42,17 @@ func TestJourney(t *testing.T) {
 			b.Keep(e.name + "-profile")
 			first := tokenID(b)
 
-			// The token expires, and nobody notices.
+			// The token expires, and nobody notices. The page and its server may both renew at that moment, and
+			// either's token is the one that is kept; from then on it is the same.
 			a.setTokenLifetime(600)
-			b.Wait("the page has another token", func() bool {
+			second := first
+			b.Wait("there is another token, and it is kept", func() bool {
 				b.Reload()
 				b.See("Your profile", aShow)
-				return tokenID(b) != first
+				before := second
+				second = tokenID(b)
+				return second == before && second != first
 			})
-			// The server called its own route with the cookie that it had come with, so this page may be the
-			// work of another token than the one that was kept.
-			b.Reload()
-			b.See("Your profile", aShow)
-			second := tokenID(b)
-			b.Reload()
-			b.See("Your profile", aShow)
-			if again := tokenID(b); again != second {
-				t.Errorf("the new token was not kept: %s, then %s", second, again)
-			}
 
 			b.Press("Client") // rendered in the browser
 			b.See("Hello, ", who.Email)
