@@ -490,7 +490,7 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, f browser.Flow, c
 			}
 			answer.Code, err = s.Grants.IssueCode(tx, grants.Code{
 				Terms: terms, RedirectURI: req.RedirectURI, CodeChallenge: req.CodeChallenge, Nonce: req.Nonce,
-			}, newFamily(tn, client, req.Scope))
+			}, newFamily(tn, client, req.Scope, client.SessionBound()))
 			return err
 		})
 		if errors.Is(err, grants.ErrSessionEnded) { // signed out in another tab at this moment

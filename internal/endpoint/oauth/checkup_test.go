@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
 // check is what the developer of a client is told.
@@ -59,14 +60,15 @@ func TestMistakesAreToldToTheDeveloper(t *testing.T) {
 		}
 		send(t, node, r, header)
 	}
-	post := func(header http.Header, pairs ...string) {
-		r, err := http.NewRequest("POST", node.URL+"/oauth/token", strings.NewReader(values(pairs...).Encode()))
+	postTo := func(path string, header http.Header, pairs ...string) {
+		r, err := http.NewRequest("POST", node.URL+path, strings.NewReader(values(pairs...).Encode()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		send(t, node, r, header)
 	}
+	post := func(header http.Header, pairs ...string) { postTo("/oauth/token", header, pairs...) }
 	none := http.Header{}
 	request := func(more ...string) []string {
 		return append([]string{
@@ -104,6 +106,9 @@ func TestMistakesAreToldToTheDeveloper(t *testing.T) {
 			post(none, "grant_type", "authorization_code", "code", "x", "client_id", worker.ClientID, "client_secret", worker.ClientSecret)
 		}},
 		{checkup.GrantType, demo.SPA, "password", func() { post(none, "grant_type", "password", "client_id", spa.ClientID) }},
+		{checkup.GrantType, demo.RegularWeb, oauth.GrantDeviceCode, func() {
+			postTo("/oauth/device/code", none, "client_id", web.ClientID, "client_secret", web.ClientSecret)
+		}},
 		{checkup.WebOrigin, demo.SPA, "http://localhost:4000", func() {
 			post(http.Header{"Origin": {"http://localhost:4000"}}, "grant_type", "authorization_code", "code", "x", "client_id", spa.ClientID)
 		}},

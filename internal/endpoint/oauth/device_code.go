@@ -9,6 +9,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/base/limit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
@@ -41,6 +42,7 @@ func (s *Server) DeviceCode(w http.ResponseWriter, r *http.Request) {
 	}
 	answer, err := s.requestDevice(ctx, tn, client, p, signin.From{Address: httpx.ClientAddr(r), ClientID: client.ClientID})
 	if err != nil {
+		s.wrong(tn, client, err)
 		s.writeError(w, r, err, false)
 		return
 	}
@@ -49,8 +51,8 @@ func (s *Server) DeviceCode(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) requestDevice(ctx context.Context, tn *tenant.Tenant, client *apps.Client, p oauth.Params, from signin.From) (*deviceCodeResponse, error) {
 	if !client.MayUse(oauth.GrantDeviceCode) {
-		return nil, oauth.NewError(oauth.UnauthorizedClient, "The client may not let devices in.").
-			WithHint("Add " + oauth.GrantDeviceCode + " to the client's grant_types.")
+		return nil, checkup.Because(oauth.NewError(oauth.UnauthorizedClient, "The client may not let devices in.").
+			WithHint("Add "+oauth.GrantDeviceCode+" to the client's grant_types."), checkup.GrantType, oauth.GrantDeviceCode)
 	}
 	request, err := s.examineDevice(ctx, tn, client, p)
 	if err != nil {

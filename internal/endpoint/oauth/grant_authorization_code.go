@@ -31,7 +31,7 @@ func (s *Server) grantAuthorizationCode(ctx context.Context, tn *tenant.Tenant, 
 			}
 			return s.Logouts.Join(tx, tn, client, c.Auth.SID, c.UserID)
 		},
-		Family: func(c grants.Code) *grants.NewFamily { return newFamily(tn, client, c.Scope) },
+		Family: func(c grants.Code) *grants.NewFamily { return newFamily(tn, client, c.Scope, client.SessionBound()) },
 	})
 	if errors.Is(err, grants.ErrInvalidCode) {
 		return nil, checkup.Because(oauth.NewError(oauth.InvalidGrant, "The code is invalid, expired or used.").WithCause(err), checkup.Code, "")
@@ -52,11 +52,11 @@ func (s *Server) grantAuthorizationCode(ctx context.Context, tn *tenant.Tenant, 
 }
 
 // newFamily is how a client may refresh what it was granted, or nil if it may not.
-func newFamily(tn *tenant.Tenant, client *apps.Client, scope oauth.Scope) *grants.NewFamily {
+func newFamily(tn *tenant.Tenant, client *apps.Client, scope oauth.Scope, sessionBound bool) *grants.NewFamily {
 	if !scope.Contains(oauth.ScopeOfflineAccess) || !client.MayUse(oauth.GrantRefreshToken) {
 		return nil
 	}
-	return &grants.NewFamily{Policy: client.Refresh(tn), SessionBound: client.SessionBound()}
+	return &grants.NewFamily{Policy: client.Refresh(tn), SessionBound: sessionBound}
 }
 
 // checkRedemption compares what a client shows with what the code was issued for. The redirect URI

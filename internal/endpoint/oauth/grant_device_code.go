@@ -19,12 +19,8 @@ func (s *Server) grantDeviceCode(ctx context.Context, tn *tenant.Tenant, client 
 		DeviceCode: p.Get("device_code"),
 		ClientID:   client.ClientID,
 		Check:      func(d grants.DeviceRequest) error { return checkDevice(d, p) },
-		Family: func(d grants.DeviceRequest) *grants.NewFamily {
-			if !d.Scope.Contains(oauth.ScopeOfflineAccess) || !client.MayUse(oauth.GrantRefreshToken) {
-				return nil
-			}
-			return &grants.NewFamily{Policy: client.Refresh(tn)}
-		},
+		// A device outlives the browser it was let in from.
+		Family: func(d grants.DeviceRequest) *grants.NewFamily { return newFamily(tn, client, d.Scope, false) },
 	})
 	if err != nil {
 		return nil, deviceError(err)
