@@ -168,12 +168,12 @@ func (h *house) options() revocation.Options {
 }
 
 // bubble follows a house in a bubble of its own time.
-func bubble(t *testing.T, change func(*revocation.Options), f func(t *testing.T, h *house, feed *revocation.Feed)) {
+func bubble(t *testing.T, change func(*house, *revocation.Options), f func(t *testing.T, h *house, feed *revocation.Feed)) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		o := h.options()
 		if change != nil {
-			change(&o)
+			change(h, &o)
 		}
 		feed, err := revocation.Follow(t.Context(), o)
 		if err != nil {
@@ -253,8 +253,8 @@ func TestThreat_JW14_FollowEndsWhatWasTakenBack(t *testing.T) {
 
 // Until the snapshot is in nobody passes, and what fails is said.
 func TestThreat_DB14_BeforeTheSnapshot(t *testing.T) {
-	bubble(t, nil, func(t *testing.T, h *house, feed *revocation.Feed) {
-		h.change(func() { h.down = true })
+	downFromTheStart := func(h *house, _ *revocation.Options) { h.down = true }
+	bubble(t, downFromTheStart, func(t *testing.T, h *house, feed *revocation.Feed) {
 		synctest.Wait()
 		want(t, "before", feed, alice(), guard.Unavailable)
 		if err := feed.Ready(); !errors.Is(err, revocation.ErrNoSnapshot) {
@@ -313,7 +313,7 @@ func TestThreat_TK11_Partition(t *testing.T) {
 }
 
 func TestThreat_TK11_PartitionWithIntrospection(t *testing.T) {
-	bubble(t, func(o *revocation.Options) { o.OnStale = revocation.Introspect }, func(t *testing.T, h *house, feed *revocation.Feed) {
+	bubble(t, func(_ *house, o *revocation.Options) { o.OnStale = revocation.Introspect }, func(t *testing.T, h *house, feed *revocation.Feed) {
 		h.change(func() { h.active["good"] = true; h.proxied = true })
 		synctest.Wait()
 		// The stream is silent and polls are not: the feed is trusted.
@@ -411,7 +411,7 @@ func TestTokenOfTheFeedIsReplaced(t *testing.T) {
 }
 
 func TestTooManyRulesAreNotHalfFollowed(t *testing.T) {
-	bubble(t, func(o *revocation.Options) { o.MaxRules = 2 }, func(t *testing.T, h *house, feed *revocation.Feed) {
+	bubble(t, func(_ *house, o *revocation.Options) { o.MaxRules = 2 }, func(t *testing.T, h *house, feed *revocation.Feed) {
 		for i := range 3 {
 			h.revoke(wire.Token, fmt.Sprint(i))
 		}
