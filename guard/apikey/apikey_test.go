@@ -352,6 +352,26 @@ func TestLimits(t *testing.T) {
 	broken.want(200, free)
 }
 
+// Two guards on the way of one request count it once.
+func TestLimitsOfGuardsInsideOfOneAnother(t *testing.T) {
+	f := setup(t, nil)
+	_, key := f.issue(func(s *apikey.Spec) { s.Rate = 2 })
+	h := guard.Require(f.scheme)(guard.Require(f.scheme, guard.Scopes("read"))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	for i, want := range []int{200, 200, 429} {
+		for _, header := range [...]string{"X-API-Key", "Authorization"} {
+			if (header == "Authorization") != (i == 1) {
+				continue
+			}
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.Header.Set(header, map[string]string{"X-API-Key": key, "Authorization": "Bearer " + key}[header])
+			w := httptest.NewRecorder()
+			if h.ServeHTTP(w, r); w.Code != want {
+				t.Errorf("request %d: %d, want %d", i+1, w.Code, want)
+			}
+		}
+	}
+}
+
 type brokenLimits struct{}
 
 func (brokenLimits) Take(context.Context, string, ratelimit.Limit, int) (ratelimit.Result, error) {

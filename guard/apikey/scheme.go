@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/guard"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/clientip"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/shown"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/tokencache"
 	"github.com/gatehouse-dev/gatehouse/guard/ratelimit"
 	"github.com/gatehouse-dev/gatehouse/protocol/apikey"
@@ -75,7 +76,11 @@ func (s *Scheme) Authenticate(r *http.Request) (guard.Result, error) {
 	if s.uses != nil {
 		s.uses.add(e.record.ID, now)
 	}
-	return guard.Result{Principal: &e.principal}, nil
+	found := guard.Result{Principal: &e.principal}
+	if e.record.Rate != 0 || e.record.Quota != 0 {
+		found.Again = shown.Same(r, "Authorization", s.header) // counted is counted
+	}
+	return found, nil
 }
 
 // presented finds the key of a request, empty if there is none. Whatever stands

@@ -334,6 +334,21 @@ func TestThreat_AK08_Replay(t *testing.T) {
 
 // Two servers with one secret and one count: a nonce of either is good at both,
 // once.
+// Two guards on the way of one request are one use of its count.
+func TestThreat_AK08_GuardsInsideOfOneAnother(t *testing.T) {
+	s := build(t, digest.Options{QOP: []digest.QOP{digest.Auth, digest.AuthInt}})
+	h := guard.Require(s)(guard.Require(s, guard.Users())(http.HandlerFunc(whoami)))
+	for _, qop := range []digest.QOP{digest.Auth, digest.AuthInt} {
+		c := client{method: "POST", body: "text", qop: qop, nonce: nonce(do(h, client{method: "POST", password: "wrong"}))}
+		if w := do(h, c); w.Code != 200 || w.Body.String() != "alicetext" || w.Header().Get("Authentication-Info") == "" {
+			t.Errorf("%s: %d %s", qop, w.Code, w.Body)
+		}
+		if w := do(h, c); !isStale(w) {
+			t.Errorf("%s: the count once more: %d", qop, w.Code)
+		}
+	}
+}
+
 func TestThreat_AK08_TwoServers(t *testing.T) {
 	shared := &counts{used: map[string]uint32{}}
 	a := guard.Require(build(t, digest.Options{Counts: shared}))(http.HandlerFunc(whoami))
