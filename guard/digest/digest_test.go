@@ -508,6 +508,23 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
+// Malformed is not nothing: whoever lets strangers in as well does not take the sender for one.
+func TestThreat_RP08_MalformedIsNotNothing(t *testing.T) {
+	s := build(t, digest.Options{})
+	h := guard.Optional(s)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	c := client{}.filled()
+	c.nonce = nonce(send(guard.Require(s)(h), c))
+	header, _ := c.header()
+	for _, separator := range []string{"\t", ",", "=", "/"} {
+		if w := send(h, c, "Digest"+separator+strings.TrimPrefix(header, "Digest ")); w.Code != 400 {
+			t.Errorf("%q: %d", separator, w.Code)
+		}
+	}
+	if w := send(h, c, "Digestive"+strings.TrimPrefix(header, "Digest")); w.Code != 200 {
+		t.Errorf("another scheme: %d", w.Code)
+	}
+}
+
 func TestThreat_AK10_Headers(t *testing.T) {
 	h := guard.Require(build(t, digest.Options{Userhash: true}))(http.HandlerFunc(whoami))
 	plain := guard.Require(build(t, digest.Options{}))(http.HandlerFunc(whoami))
