@@ -187,7 +187,8 @@ func (g *Grants) Refresh(ctx context.Context, tn *tenant.Tenant, client *apps.Cl
 		case refuse:
 			return nil, ErrInvalidRefreshToken
 		case reuse:
-			if err := g.revokeReused(ctx, tn, f, p); err != nil {
+			// A thief must not get away by hanging up.
+			if err := g.revokeReused(context.WithoutCancel(ctx), tn, f, p); err != nil {
 				return nil, err
 			}
 			return nil, ErrRefreshTokenReused
