@@ -297,7 +297,7 @@ func (i *issuer) setIntrospection(o Introspection, shared Options, p *provider.P
 	case p == nil:
 		problems = append(problems, errors.New("Introspection needs Endpoint, as the issuer's metadata is not fetched"))
 	default:
-		endpoint = introspectionEndpoint(p)
+		endpoint = p.IntrospectionEndpoint
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err
@@ -308,19 +308,6 @@ func (i *issuer) setIntrospection(o Introspection, shared Options, p *provider.P
 		HTTPClient: provider.HTTPClient(shared.HTTPClient), Clock: shared.Clock, Logger: shared.Logger,
 	})
 	return nil
-}
-
-func introspectionEndpoint(p *provider.Provider) func(ctx context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) {
-		m, err := p.Metadata(ctx)
-		if err != nil {
-			return "", err
-		}
-		if m.IntrospectionEndpoint == "" {
-			return "", errors.New("the issuer's metadata names no introspection_endpoint; set Introspection.Endpoint")
-		}
-		return m.IntrospectionEndpoint, nil
-	}
 }
 
 // checkOrigin returns scheme and host of URL.

@@ -142,6 +142,19 @@ func (p *Provider) Metadata(ctx context.Context) (*oidc.Metadata, error) {
 	return h.value, nil
 }
 
+// IntrospectionEndpoint returns where the provider is asked about tokens (RFC 7662),
+// or an error that wraps ErrUnavailable or says that its metadata names none.
+func (p *Provider) IntrospectionEndpoint(ctx context.Context) (string, error) {
+	m, err := p.Metadata(ctx)
+	if err != nil {
+		return "", err
+	}
+	if m.IntrospectionEndpoint == "" {
+		return "", fmt.Errorf("the metadata of %s names no introspection_endpoint; set Endpoint", p.issuer)
+	}
+	return m.IntrospectionEndpoint, nil
+}
+
 // Key returns the issuer's key for a token with this kid and alg. A token
 // without kid finds its key only if the issuer has exactly one for alg.
 //
