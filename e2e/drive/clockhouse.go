@@ -2,6 +2,7 @@ package drive
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -70,17 +71,25 @@ func OpenHouseBy(t *testing.T, c *Clock) *ClockHouse {
 const lead = 12 * time.Minute
 
 // RotateKeys gives the house new signing keys, so many times, and has somebody look at each of three
-// moments: before anything has changed, when the next keys are published, and when they sign. A look
-// begins after the last one has ended: when a clock jumps, what is under way seems to take minutes.
-func (h *ClockHouse) RotateKeys(times int, look func(when string)) {
+// moments: before anything has changed, when the next keys are published, and when they sign. No look may
+// fail. It begins after the last one has ended: when a clock jumps, what is under way seems to take minutes.
+func (h *ClockHouse) RotateKeys(times int, look func() error) {
 	h.T.Helper()
-	look("with the first keys")
-	for range times {
+	looks, failed := 0, 0
+	lookNow := func(when string) {
+		looks++
+		if err := look(); err != nil {
+			failed++
+			h.T.Errorf("%s: %v", when, err)
+		}
+	}
+	lookNow("before keys change")
+	for n := range times {
 		before := h.signing()
 		if err := h.node.House.RotateKeys(h.T.Context(), nil, audit.System()); err != nil { // gatehouse key rotate
 			h.T.Fatal(err)
 		}
-		look("while the next keys are published")
+		lookNow(fmt.Sprintf("rotation %d: while the next keys are published", n+1))
 		h.Clock.Advance(lead)
 		after := h.signing()
 		for kid := range before {
@@ -91,8 +100,9 @@ func (h *ClockHouse) RotateKeys(times int, look func(when string)) {
 		if len(after) != len(before) {
 			h.T.Errorf("%d keys sign in place of %d", len(after), len(before))
 		}
-		look("when other keys sign")
+		lookNow(fmt.Sprintf("rotation %d: when the next keys sign", n+1))
 	}
+	h.T.Logf("keys changed %d times; looked %d times, failed %d times", times, looks, failed)
 }
 
 // signing is which keys sign.
