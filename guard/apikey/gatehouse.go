@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/address"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/introspect"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/provider"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/tokencache"
@@ -62,7 +63,7 @@ func newAsker(g Gatehouse, o Options) (*asker, error) {
 	problems = append(problems, err)
 	endpoint := p.IntrospectionEndpoint
 	if g.Endpoint != "" {
-		_, err := provider.CheckURL("Gatehouse.Endpoint", g.Endpoint, g.InsecureAllowHTTP)
+		_, err := address.URL("Gatehouse.Endpoint", g.Endpoint, g.InsecureAllowHTTP)
 		problems = append(problems, err)
 		endpoint = func(context.Context) (string, error) { return g.Endpoint, nil }
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/address"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/introspect"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/provider"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/tokencache"
@@ -292,7 +293,7 @@ func (i *issuer) setIntrospection(o Introspection, shared Options, p *provider.P
 	endpoint := func(context.Context) (string, error) { return o.Endpoint, nil }
 	switch {
 	case o.Endpoint != "":
-		_, err := provider.CheckURL("Introspection: Endpoint", o.Endpoint, shared.InsecureAllowHTTP)
+		_, err := address.URL("Introspection: Endpoint", o.Endpoint, shared.InsecureAllowHTTP)
 		problems = append(problems, err)
 	case p == nil:
 		problems = append(problems, errors.New("Introspection needs Endpoint, as the issuer's metadata is not fetched"))
@@ -318,7 +319,7 @@ func checkOrigin(o Options) (string, error) {
 		}
 		return "", nil
 	}
-	u, err := provider.CheckURL("URL", o.URL, o.InsecureAllowHTTP)
+	u, err := address.URL("URL", o.URL, o.InsecureAllowHTTP)
 	if err != nil {
 		return "", err
 	}
