@@ -404,6 +404,62 @@ func TestThreat_EM07_MailIsLimited(t *testing.T) {
 	})
 }
 
+// Strangers who have codes mailed to somebody, or to everybody, do not keep the owner from one in a browser
+// they have signed in with. That has a budget, too, which a new password ends.
+func TestThreat_PW02_StrangersKeepNobodyFromACode(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.user(t, "ada@example.com")
+		w.user(t, "eve@example.com")
+		device := w.signIn(t, "ada@example.com", signin.From{Address: home, Browser: "ada's"}).Device
+		stranger := w.signIn(t, "eve@example.com", signin.From{Address: away, Browser: "eve's"}).Device
+		start := func(address netip.Addr, browser, device string) error {
+			_, err := w.StartReset(bg, w.tn, "ada@example.com", signin.From{Address: address, Browser: browser, Device: device})
+			return err
+		}
+		for i := range 20 {
+			start(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), "x", "")
+			w.StartReset(bg, w.tn, fmt.Sprintf("user%d@example.com", i), signin.From{Address: netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), Browser: "x"})
+		}
+		for name, device := range map[string]string{"without a device": "", "a device that knows somebody else": stranger, "a made-up device": device + "x"} {
+			if err := start(home, "ada's", device); !fault.Is(err, fault.Limited) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for range 3 {
+			if err := start(home, "ada's", device); err != nil {
+				t.Errorf("the owner: %v", err)
+			}
+		}
+		if err := start(home, "ada's", device); !fault.Is(err, fault.Limited) {
+			t.Errorf("a fourth code for the device: %v", err)
+		}
+	}, func(_ *tenant.Settings, l *signin.Limits) { l.MailsDay = 20 })
+}
+
+// Who owns a /48 has 65,536 networks, and no more mail sent for that.
+func TestThreat_EM07_HoppingIsNoWayToMail(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		sent, devices := 0, 0
+		for i := range 200 {
+			from := signin.From{Browser: "b", Address: netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0xaa, 0xaa, 0, byte(i), 15: 1})}
+			if _, err := w.StartReset(bg, w.tn, fmt.Sprintf("user%d@example.com", i), from); err == nil {
+				sent++
+			} else if !fault.Is(err, fault.Limited) {
+				t.Fatal(err)
+			}
+			err := w.tn.DB.Write(bg, func(tx *db.Tx) error { return w.TakeDeviceRequest(tx, "client", from) })
+			if err == nil {
+				devices++
+			} else if !fault.Is(err, fault.Limited) {
+				t.Fatal(err)
+			}
+		}
+		if sent != 50 || devices != 100 {
+			t.Errorf("%d mails and %d device codes for one /48; want 50 and 100", sent, devices)
+		}
+	})
+}
+
 func TestThreat_EM07_MailIsLimitedForAllTogether(t *testing.T) {
 	two(t, func(t *testing.T, w *world) {
 		var sent atomic.Int64

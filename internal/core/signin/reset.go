@@ -25,8 +25,12 @@ func (s *SignIn) StartReset(ctx context.Context, tn *tenant.Tenant, email string
 	if err != nil {
 		return "", err
 	}
+	budgets, err := s.resetBudgets(ctx, tn, address, from)
+	if err != nil {
+		return "", err
+	}
 	err = tn.DB.Write(ctx, func(tx *db.Tx) error {
-		if _, err := s.take(tx, s.limits.mailBudgets(address.Key, from.Address)); err != nil {
+		if _, err := s.take(tx, budgets); err != nil {
 			return err
 		}
 		account, err := s.people.AccountInTx(tx, address.Key)
@@ -62,6 +66,20 @@ func (s *SignIn) StartReset(ctx context.Context, tn *tenant.Tenant, email string
 		return "", err
 	}
 	return challengeID, nil
+}
+
+// resetBudgets are what a code for an address takes from. Whose account it is is read only for a browser in
+// which somebody has signed in: for all others it makes no difference.
+func (s *SignIn) resetBudgets(ctx context.Context, tn *tenant.Tenant, address people.Address, from From) ([]budget, error) {
+	var account *people.Account
+	d := s.openDevice(tn, from.Device)
+	if len(d.Users) > 0 {
+		var err error
+		if account, err = s.people.ByLogin(ctx, tn, address.Text); err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+	}
+	return s.limits.mailBudgets(address.Key, account, d, from.Address), nil
 }
 
 // ResendReset mails a fresh code for a reset that waits in this browser, and returns the challenge
