@@ -64,6 +64,11 @@ type Options struct {
 	// Load must not use it.
 	Load func(ctx context.Context, p *guard.Principal) error
 
+	// Refuse writes what Middleware answers when a session cannot be looked up, in
+	// place of a small page or a problem document: as guard.Refuse does for guards,
+	// with refusal.Status and the header begun.
+	Refuse func(w http.ResponseWriter, r *http.Request, refusal *guard.Refusal)
+
 	// Clock tells the time; default time.Now.
 	Clock func() time.Time
 	// Logger hears of sessions that could not be renewed; default slog.Default().
