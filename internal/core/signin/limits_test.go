@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -355,6 +356,60 @@ func TestThreat_PW08_LongPasswordsAreNotHashed(t *testing.T) {
 		}
 		if n := w.people.Hasher.Hashes() - before; n != 0 || difference(rows, w.rows(t)) != nil {
 			t.Errorf("%d hashes, wrote %v", n, difference(rows, w.rows(t)))
+		}
+	})
+}
+
+// leaver is a caller who hangs up as soon as a password has been hashed.
+type leaver struct {
+	context.Context
+	gone func() bool
+}
+
+// Err implements context.Context.
+func (l leaver) Err() error {
+	if l.gone() {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Done implements context.Context.
+func (l leaver) Done() <-chan struct{} {
+	done := make(chan struct{})
+	if l.gone() {
+		close(done)
+	}
+	return done
+}
+
+// Hashing is what costs, and it is counted, whether or not somebody waits for what comes of it.
+func TestThreat_PW08_HangingUpIsNoWayAroundTheLimits(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.user(t, "ada@example.com")
+		leave := func() context.Context {
+			before := w.people.Hasher.Hashes()
+			return leaver{bg, func() bool { return w.people.Hasher.Hashes() > before }}
+		}
+		from := signin.From{Address: home, Browser: "b"}
+		reset, err := w.StartReset(bg, w.tn, "ada@example.com", from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, code := w.letters(t, "ada@example.com")
+		for range 5 {
+			_, _ = w.Password(leave(), w.tn, signin.Credentials{Login: "ada@example.com", Password: "wrong-password"}, from)
+			_, _ = w.StartSignUp(leave(), w.tn, signin.SignUp{Email: "bob@example.com", Password: another}, from)
+			_, _ = w.FinishReset(leave(), w.tn, signin.Answer{ChallengeID: reset, Code: "x"}, another, from)
+		}
+		if _, err := w.try("ada@example.com", password, from); !fault.Is(err, fault.Limited) {
+			t.Errorf("sign-in after five wrong passwords: %v", err)
+		}
+		if _, err := w.StartSignUp(bg, w.tn, signin.SignUp{Email: "bob@example.com", Password: another}, from); !fault.Is(err, fault.Limited) {
+			t.Errorf("sign-up after five: %v", err)
+		}
+		if _, err := w.FinishReset(bg, w.tn, signin.Answer{ChallengeID: reset, Code: code}, another, from); !errors.Is(err, people.ErrCode) {
+			t.Errorf("a new password after five wrong codes: %v", err)
 		}
 	})
 }

@@ -114,6 +114,8 @@ func (s *SignIn) FinishReset(ctx context.Context, tn *tenant.Tenant, a Answer, p
 	if err != nil {
 		return "", err
 	}
+	ctx, end := paid(ctx)
+	defer end()
 	var done *people.Account
 	err = tn.DB.Write(ctx, func(tx *db.Tx) error {
 		done = nil

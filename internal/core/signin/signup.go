@@ -67,6 +67,8 @@ func (s *SignIn) StartSignUp(ctx context.Context, tn *tenant.Tenant, u SignUp, f
 	if err != nil {
 		return "", err
 	}
+	ctx, done := paid(ctx)
+	defer done()
 	return s.mailSignUp(ctx, tn, address, signUpPayload{Email: address.Text, Hash: hash, Profile: u.Profile}, from)
 }
 
