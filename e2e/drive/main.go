@@ -66,8 +66,9 @@ func Must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// Patience is how long a test waits for something that should happen at once, on a busy machine.
-const Patience = 30 * time.Second
+// Patience is how long a test waits for something that should happen at once, on a machine that is busy with
+// several browsers, builds and race detectors. No test waits for all of it and goes on.
+const Patience = time.Minute
 
 // WaitFor asks again and again until ok, and returns what was wrong last if it never was.
 func WaitFor(ctx context.Context, ok func() error) error {

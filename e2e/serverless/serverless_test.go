@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/e2e/drive"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 )
 
 func TestMain(m *testing.M) { drive.Main(m) }
@@ -56,7 +57,10 @@ type twin struct {
 
 func TestBearer(t *testing.T) {
 	t.Parallel()
-	h := drive.OpenHouse(t)
+	clock := drive.NewClock(t, 0)
+	clock.Run()
+	keeper := drive.OpenHouseBy(t, clock)
+	h := keeper.House
 	address := func() string { return strings.Replace(drive.FreeAddress(t), "127.0.0.1", "localhost", 1) }
 	pages, inGo := address(), address()
 	twins := []twin{{"Next.js", "express-oauth2-jwt-bearer", "http://" + pages}, {"Go", "guard/bearer", "http://" + inGo}}
@@ -66,7 +70,9 @@ func TestBearer(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	drive.Start(t, twins[0].origin, next(h, build(t, h), "start", "--hostname", "localhost", "--port", pages[len("localhost:"):]))
+	serve := next(h, build(t, h), "start", "--hostname", "localhost", "--port", pages[len("localhost:"):])
+	serve.Env = append(serve.Env, clock.Environment()...)
+	drive.Start(t, twins[0].origin, serve)
 	drive.Start(t, twins[1].origin, exec.Command(drive.Build(t, "./examples/go-serverless"), "-addr", inGo, "-pages", twins[0].origin, "-issuer", h.Issuer))
 
 	t.Run("a person", func(t *testing.T) {
@@ -76,6 +82,7 @@ func TestBearer(t *testing.T) {
 	})
 	t.Run("tokens", func(t *testing.T) { sameAnswers(t, h, twins) })
 	t.Run("the other dialect", func(t *testing.T) { otherDialect(t, h, twins) })
+	t.Run("keys change", func(t *testing.T) { keysChange(t, keeper, twins[0]) }) // the other's clock is the machine's
 }
 
 func person(t *testing.T, h *drive.House, api twin) {
@@ -101,13 +108,9 @@ func person(t *testing.T, h *drive.House, api twin) {
 	b.See("Next invoice", "Workshop", api.checkedBy, name)
 	b.Accessible("nextjs-bearer billing")
 
-	id := func() string {
-		id, _ := drive.Evaluate[string](b, `document.getElementById("token-id")?.innerText ?? ""`)
-		return id
-	}
-	first := id()
+	first := tokenID(b)
 	b.Press("Renew the token")
-	b.Wait("there is another token", func() bool { return id() != "" && id() != first })
+	b.Wait("there is another token", func() bool { id := tokenID(b); return id != "" && id != first })
 	b.Reload() // the memory is gone, and the hidden frame brings another token
 	b.See("Next invoice", name)
 	if kept := drive.Script[int](b, "localStorage.length + sessionStorage.length"); kept != 0 {
@@ -165,11 +168,8 @@ func sameAnswers(t *testing.T, h *drive.House, twins []twin) {
 
 // Both APIs want access tokens that say so: of type at+jwt (RFC 9068), and not of a type that any JWT has.
 func otherDialect(t *testing.T, h *drive.House, twins []twin) {
-	list := drive.Must[drive.Object](t)(h.Manage(http.MethodGet, "resource-servers?include_totals=true&identifier="+url.QueryEscape(h.Client(client).Audience), nil))
-	api, _ := list["resource_servers"].([]any)[0].(map[string]any)
-	if _, err := h.Manage(http.MethodPatch, fmt.Sprint("resource-servers/", api["id"]), drive.Object{"token_dialect": "auth0"}); err != nil {
-		t.Fatal(err)
-	}
+	setDialect(t, h, "auth0")
+	defer setDialect(t, h, "rfc9068")
 	me := drive.NewProfile(t)
 	b := me.Tab()
 	for i, api := range twins {
@@ -181,6 +181,39 @@ func otherDialect(t *testing.T, h *drive.House, twins []twin) {
 		b.See("401: ")
 		b.Lacks("Next invoice")
 	}
+}
+
+func setDialect(t *testing.T, h *drive.House, dialect string) {
+	t.Helper()
+	list := drive.Must[drive.Object](t)(h.Manage(http.MethodGet, "resource-servers?include_totals=true&identifier="+url.QueryEscape(h.Client(client).Audience), nil))
+	api, _ := list["resource_servers"].([]any)[0].(map[string]any)
+	if _, err := h.Manage(http.MethodPatch, fmt.Sprint("resource-servers/", api["id"]), drive.Object{"token_dialect": dialect}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A person goes on while the house changes its keys: she is signed in anew with each page, and the API, which
+// knows the keys from before, takes the token that the page got and the next.
+func keysChange(t *testing.T, h *drive.ClockHouse, api twin) {
+	me := drive.NewProfile(t)
+	b := me.Tab()
+	b.Open(api.origin + "/billing")
+	me.SignIn(b, h.User(drive.Alice))
+	b.At(api.origin + "/billing")
+	h.RotateKeys(proof.Times(2, 50), func() error {
+		b.Open(api.origin + "/billing")
+		b.See("Next invoice", "Alice Archer")
+		first := tokenID(b)
+		b.Press("Renew the token")
+		b.Wait("there is another token", func() bool { id := tokenID(b); return id != "" && id != first })
+		return nil
+	})
+}
+
+// tokenID is which access token the API says it was called with.
+func tokenID(b *drive.Tab) string {
+	id, _ := drive.Evaluate[string](b, `document.getElementById("token-id")?.innerText ?? ""`)
+	return id
 }
 
 // machineToken gets an access token for what a client of the house speaks to in its own name.
