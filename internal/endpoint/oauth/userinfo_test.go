@@ -178,3 +178,26 @@ func TestThreat_JW14_DeadTokensAtUserInfo(t *testing.T) {
 		}
 	}
 }
+
+// Two nodes whose clocks differ by a few seconds honour each other's tokens, and none lives longer for it.
+func TestThreat_DB12_ClocksOfNodesDiffer(t *testing.T) {
+	i := house(t)
+	tokens, _ := i.TokensFor(t, demo.Reader, demo.SPA)
+	status := func() int {
+		t.Helper()
+		r, err := http.NewRequest(http.MethodGet, i.URL+"/userinfo", nil)
+		must(t, err)
+		r.Header.Set("Authorization", "Bearer "+tokens.AccessToken)
+		res, err := i.Client().Do(r)
+		must(t, err)
+		res.Body.Close()
+		return res.StatusCode
+	}
+	made := i.Clock.Now()
+	for behind, want := range map[time.Duration]int{5 * time.Second: 200, 29 * time.Second: 200, time.Minute: 401, -time.Duration(tokens.ExpiresIn) * time.Second: 401} {
+		i.Clock.Set(made.Add(-behind))
+		if got := status(); got != want {
+			t.Errorf("on a node %s behind: %d, want %d", behind, got, want)
+		}
+	}
+}
