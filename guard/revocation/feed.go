@@ -253,7 +253,9 @@ func (f *Feed) distrust(cause error) {
 		f.silence.Stop()
 	}
 	if f.cause == nil {
-		f.log.Warn("guard: revocations cannot be followed", "issuer", f.o.Issuer, "error", cause)
+		if !f.closed { // whoever closed it knows
+			f.log.Warn("guard: revocations cannot be followed", "issuer", f.o.Issuer, "error", cause)
+		}
 		f.ready = make(chan struct{})
 	}
 	f.cause = cause

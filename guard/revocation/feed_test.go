@@ -310,6 +310,10 @@ func TestThreat_TK11_Partition(t *testing.T) {
 		if lost, found := strings.Count(h.log.String(), "cannot be followed"), strings.Count(h.log.String(), "are followed"); lost != 1 || found != 2 {
 			t.Errorf("logged %d times lost, %d times found:\n%s", lost, found, &h.log)
 		}
+		// Whoever closes it is not warned that it is closed.
+		if err := feed.Close(); err != nil || strings.Count(h.log.String(), "cannot be followed") != 1 {
+			t.Errorf("closed with %v:\n%s", err, &h.log)
+		}
 	})
 }
 
