@@ -17,6 +17,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db/dbtest"
+	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/schema"
 	"github.com/gatehouse-dev/gatehouse/internal/proof"
 	"github.com/gatehouse-dev/gatehouse/internal/server"
@@ -30,7 +31,12 @@ const (
 	envDatabase = "GATEHOUSE_TEST_HOUSE_DATABASE"
 	envIssuer   = "GATEHOUSE_TEST_HOUSE_ISSUER"
 	envTime     = "GATEHOUSE_TEST_HOUSE_TIME"
+	// envTold is the back-channel logout URI of a client named toldClient. With it the house does its
+	// background work, too.
+	envTold = "GATEHOUSE_TEST_HOUSE_TOLD"
 )
+
+const toldClient = "Told"
 
 // TestServeUntilKilled is the child, and nothing in an ordinary run.
 func TestServeUntilKilled(t *testing.T) {
@@ -47,10 +53,21 @@ func TestServeUntilKilled(t *testing.T) {
 		Config: servertest.Config(database, os.Getenv(envIssuer)), Clock: clock.NewVirtual(at), Hash: servertest.CheapHashes(), Dev: &server.Dev{},
 	})
 	must(t, err)
-	content, err := demo.Seed(ctx, house, nil)
+	var extras []demo.Extra
+	told := os.Getenv(envTold)
+	if told != "" {
+		extras = []demo.Extra{{
+			Name: toldClient, Type: apps.RegularWeb, RedirectURIs: []string{"http://localhost:3000/cb"}, LogoutURLs: []string{"http://localhost:3000"},
+			BackchannelLogoutURI: told,
+		}}
+	}
+	content, err := demo.Seed(ctx, house, extras)
 	must(t, err)
 	handler, err := house.Handler()
 	must(t, err)
+	if told != "" {
+		go house.Run(ctx)
+	}
 	raw, err := json.Marshal(content)
 	must(t, err)
 	fmt.Printf("serving %s\n", raw)
@@ -62,6 +79,7 @@ type mortal struct {
 	servertest.Instance
 	t        *testing.T
 	database string
+	told     string // back-channel logout URI of toldClient; empty: there is no such client
 	listener *os.File
 	child    *exec.Cmd
 }
@@ -92,7 +110,7 @@ func (m *mortal) start(at time.Time) {
 	self, err := os.Executable()
 	must(m.t, err)
 	m.child = exec.Command(self, "-test.run=^TestServeUntilKilled$")
-	m.child.Env = append(os.Environ(), envDatabase+"="+m.database, envIssuer+"="+m.URL, envTime+"="+at.Format(time.RFC3339Nano))
+	m.child.Env = append(os.Environ(), envDatabase+"="+m.database, envIssuer+"="+m.URL, envTime+"="+at.Format(time.RFC3339Nano), envTold+"="+m.told)
 	m.child.ExtraFiles = []*os.File{m.listener}
 	m.child.Stderr = os.Stderr
 	out, err := m.child.StdoutPipe()
