@@ -29,8 +29,8 @@ type apiKeyCommand struct {
 type apiKeyCreate struct {
 	verb
 	Name        string        `arg:"" help:"What it is for, such as 'nightly export'."`
-	User        string        `help:"Its owner: a user, by e-mail address or id." placeholder:"EMAIL" xor:"owner" required:""`
-	Client      string        `help:"Its owner: a client." placeholder:"CLIENT_ID" xor:"owner" required:""`
+	User        string        `help:"Its owner: a user, by e-mail address or id." placeholder:"EMAIL" xor:"owner"`
+	Client      string        `help:"Its owner: a client." placeholder:"CLIENT_ID" xor:"owner"`
 	Audience    string        `help:"The identifier of the API it is for." placeholder:"URI" required:""`
 	Scope       []string      `help:"Something it may do there; repeat for more. A secret key without any may do all that its owner may." placeholder:"SCOPE" sep:"none"`
 	Kind        string        `help:"sk secret, rk restricted to its scopes, pk publishable." default:"sk" placeholder:"KIND"`
@@ -48,6 +48,14 @@ func (apiKeyCreate) Help() string {
 
   gatehouse apikey create 'nightly export' --user ada@example.com --audience https://api.example.com/ \
       --scope read:orders --network 192.0.2.0/24 --expires 2160h --config gatehouse.yaml`
+}
+
+// Validate demands an owner: that both flags are optional, and one is not, no usage line can say.
+func (c *apiKeyCreate) Validate() error {
+	if c.User == "" && c.Client == "" {
+		return errors.New("whose is it? Name --user EMAIL or --client CLIENT_ID")
+	}
+	return nil
 }
 
 // Run issues the key and prints it.

@@ -12,8 +12,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -52,7 +54,7 @@ func (c *devCommand) run(ctx context.Context, out io.Writer, log *slog.Logger) (
 		return err
 	}
 	defer closeAll(listeners)
-	issuer := fmt.Sprintf("http://localhost:%d/", port)
+	issuer := devIssuer(port)
 	masterKey, err := devMasterKey(filepath.Join(c.Data, "master.key"))
 	if err != nil {
 		return err
@@ -119,8 +121,11 @@ func listenLoopback(addr string) (listeners []net.Listener, port int, err error)
 	}
 	for range 10 {
 		four, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", portName))
-		if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, 0, fmt.Errorf("%w\nIs another gatehouse running? Choose another port with --addr localhost:PORT; port 0 picks one", err)
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("--addr %s: %w", addr, err)
 		}
 		port = four.Addr().(*net.TCPAddr).Port
 		six, err := net.Listen("tcp6", fmt.Sprintf("[::1]:%d", port))
@@ -136,6 +141,14 @@ func listenLoopback(addr string) (listeners []net.Listener, port int, err error)
 		}
 	}
 	return nil, 0, errors.New("no port is free on both 127.0.0.1 and ::1")
+}
+
+// devIssuer is the address as browsers write it: they leave out the port that http has anyway.
+func devIssuer(port int) string {
+	if port == 80 {
+		return "http://localhost/"
+	}
+	return fmt.Sprintf("http://localhost:%d/", port)
 }
 
 // devMasterKey reads the key that seals the data folder's secrets, making it at the first start.
@@ -240,8 +253,17 @@ func (s devSummary) print(out io.Writer, file string) {
 	for _, c := range s.Clients[:2] {
 		line("client", c.ClientID, c.Name+", "+c.Type)
 	}
-	line("yours", "gatehouse app create --data "+shell.Quote(nearby(filepath.Dir(file))), "a client, and the code for your own application")
+	line("yours", command()+" app create --data "+shell.Quote(nearby(filepath.Dir(file))), "a client, and the code for your own application")
 	fmt.Fprintf(out, "\n  %sAll of it, with secrets, is in %s. Press Ctrl+C to close.%s\n\n", dim, file, reset)
+}
+
+// command is how somebody calls this program who has just called it: from its source with go run, which
+// leaves nothing on the path, or by its name.
+func command() string {
+	if _, err := exec.LookPath("gatehouse"); err != nil && strings.Contains(os.Args[0], "go-build") {
+		return "go run ./cmd/gatehouse"
+	}
+	return "gatehouse"
 }
 
 // nearby names a folder as somebody would who is where the command runs.

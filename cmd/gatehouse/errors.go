@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
 // flagOf names the flag behind a field that the core complains of in the management API's words.
@@ -58,7 +59,8 @@ func explain(err error) string {
 	if flag := flagOf(e.Field); flag != "" {
 		text = flag + ": " + text
 	}
-	if e.Err != nil && !strings.Contains(text, e.Err.Error()) {
+	var told *oauth.Error // the message is what it says
+	if e.Err != nil && !errors.As(e.Err, &told) && !strings.Contains(text, e.Err.Error()) {
 		text += " (" + e.Err.Error() + ")"
 	}
 	return text

@@ -47,6 +47,15 @@ const (
 	exitUsage  = 2 // the command line makes no sense
 )
 
+// withDefault is the help of a flag with the value it has when it is left out.
+func withDefault(v *kong.Value) string {
+	help := kong.DefaultHelpValueFormatter(v)
+	if v.Default == "" || v.IsBool() || v.Default == v.Tag.PlaceHolder {
+		return help
+	}
+	return help + " Default: " + v.Default + "."
+}
+
 // exit is what kong panics with to leave after it printed help.
 type exit int
 
@@ -59,6 +68,7 @@ func run(args []string, to streams) (code int) {
 		kong.Description("An identity provider in one binary. Begin with: gatehouse dev"),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.ExplicitGroups([]kong.Group{{Key: "house", Title: "In a house, which --config FILE or --data DIR names:"}}),
+		kong.ValueFormatter(withDefault),
 		kong.Writers(to.Out, to.Err),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.Bind(to),

@@ -20,13 +20,17 @@ type masterkeyRotate struct{ verb }
 
 // Help tells the whole procedure.
 func (masterkeyRotate) Help() string {
-	return `1. openssl rand -base64 32, and put the key in front of master_keys. With several servers, first put it
-   at the end everywhere and restart them, so that each can open what another seals.
-2. Restart the servers.
-3. gatehouse masterkey rotate --config gatehouse.yaml
-   It works beside running servers, and may be interrupted and run again.
-4. When it says that the old key can go (refresh tokens made with it live on until they are used or
-   expire), remove it from master_keys and restart.`
+	return `First make a key and put it in front of master_keys. With several servers, put it at the end everywhere before
+that and restart them, so that each can open what another seals.
+
+  openssl rand -base64 32
+
+Then restart the servers, and have everything sealed anew, beside them; it may be interrupted and run again:
+
+  gatehouse masterkey rotate --config gatehouse.yaml
+
+It says when the old key can go: refresh tokens made with it live on until they are used or expire. Remove it
+from master_keys then, and restart.`
 }
 
 // Run rotates and reports.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,8 +17,8 @@ type tokenCommand struct {
 
 type tokenRevoke struct {
 	houseFlags
-	Client   string    `help:"Those of this application." placeholder:"CLIENT_ID" xor:"whose" required:""`
-	All      bool      `help:"All there are." xor:"whose" required:""`
+	Client   string    `help:"Those of this application." placeholder:"CLIENT_ID" xor:"whose"`
+	All      bool      `help:"All there are." xor:"whose"`
 	IssuedBy time.Time `help:"Only those issued at this time (RFC 3339) or before; now unless given." placeholder:"TIME" format:"2006-01-02T15:04:05Z07:00"`
 }
 
@@ -28,6 +29,14 @@ What was granted stands: people stay signed in, and applications get new tokens 
 one person has, see gatehouse user ban; to end a key, gatehouse key revoke.
 
   gatehouse token revoke --client hkxT3zYw --config gatehouse.yaml`
+}
+
+// Validate demands that it is said whose: that both flags are optional, and one is not, no usage line can say.
+func (c *tokenRevoke) Validate() error {
+	if c.Client == "" && !c.All {
+		return errors.New("whose? Name --client CLIENT_ID, or say --all")
+	}
+	return nil
 }
 
 // Run writes the rule.
