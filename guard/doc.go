@@ -4,7 +4,7 @@
 //
 // Two functions do nearly all of the work:
 //
-//	mux.Handle("GET /shows", guard.Require(tokens, guard.Scopes("read:shows"))(shows))
+//	mux.Handle("GET /shows", guard.Require(tokens, guard.Scopes("read:shows"))(http.HandlerFunc(shows)))
 //
 //	func shows(w http.ResponseWriter, r *http.Request) {
 //		who, _ := guard.From(r.Context())
