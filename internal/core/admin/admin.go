@@ -197,11 +197,19 @@ func (a *Admin) UpdateAPI(ctx context.Context, tn *tenant.Tenant, identifier str
 	return api, nil
 }
 
-// DeleteAPI deletes an API, named by id or identifier, with what clients and users may do there.
+// DeleteAPI deletes an API, named by id or identifier, with what clients and users may do there and what was
+// granted for it.
 func (a *Admin) DeleteAPI(ctx context.Context, tn *tenant.Tenant, identifier string, by audit.Origin) error {
 	return tn.DB.WriteSerializable(ctx, func(tx *db.Tx) error {
 		api, err := a.Apps.APIInTx(tx, identifier)
 		if err != nil {
+			return err
+		}
+		// What takes back comes first, as wherever something is taken back.
+		if err := a.Grants.ForgetAPI(tx, api.Identifier); err != nil {
+			return err
+		}
+		if err := a.APIKeys.EndOfAPI(tx, api.Identifier, "api_deleted"); err != nil {
 			return err
 		}
 		if err := a.Apps.DeleteAPI(tx, api); err != nil {
@@ -211,9 +219,6 @@ func (a *Admin) DeleteAPI(ctx context.Context, tn *tenant.Tenant, identifier str
 			return err
 		}
 		if err := a.Access.WithdrawAPI(tx, api.Identifier); err != nil {
-			return err
-		}
-		if err := a.APIKeys.EndOfAPI(tx, api.Identifier, "api_deleted"); err != nil {
 			return err
 		}
 		return a.note(tx, audit.APIDeleted, by, about{detail: map[string]any{"id": api.ID, "identifier": api.Identifier}})

@@ -102,8 +102,14 @@ func TestEveryVerbIsRecorded(t *testing.T) {
 				_, err := a.UpdateAPI(ctx, tn, audience, func(api *apps.API) error { api.Name = "Air"; return nil }, by)
 				return err
 			},
-			func() error { return a.DeleteAPI(ctx, tn, audience, by) },
 			func() error { return a.Grants.Consent(ctx, tn, user.ID, client.ClientID, audience, oauth.Scope{"fly"}) },
+			func() error { return a.DeleteAPI(ctx, tn, audience, by) },
+			func() error {
+				if left, err := a.Grants.Consented(ctx, tn, user.ID, client.ClientID, audience); err != nil || len(left) != 0 {
+					t.Errorf("consent at an API that is gone: %v %v", left, err)
+				}
+				return a.Grants.Consent(ctx, tn, user.ID, client.ClientID, "", oauth.Scope{"email"})
+			},
 			func() error { return a.DeleteClient(ctx, tn, client.ClientID, by) },
 		} {
 			if err := step(); err != nil {
@@ -112,7 +118,7 @@ func TestEveryVerbIsRecorded(t *testing.T) {
 		}
 		want := []audit.Type{
 			audit.UserCreated, audit.APICreated, audit.ClientCreated, audit.ClientUpdated, audit.PermissionsGranted, audit.PermissionsWithdrawn,
-			audit.PermissionsGranted, audit.ClientSecretRotated, audit.APIUpdated, audit.APIDeleted, audit.ConsentGranted, audit.ClientDeleted,
+			audit.PermissionsGranted, audit.ClientSecretRotated, audit.APIUpdated, audit.ConsentGranted, audit.APIDeleted, audit.ConsentGranted, audit.ClientDeleted,
 		}
 		if got := types(t, tn); !slices.Equal(got, want) {
 			t.Errorf("the record is %v, want %v", got, want)
@@ -123,7 +129,7 @@ func TestEveryVerbIsRecorded(t *testing.T) {
 		if left, _, err := a.Apps.ListClientGrants(ctx, tn, "", "", apps.Page{Limit: 10}); err != nil || len(left) != 0 {
 			t.Errorf("grants of a client and at an API that are gone: %v %v", left, err)
 		}
-		if left, err := a.Grants.Consented(ctx, tn, user.ID, client.ClientID, audience); err != nil || len(left) != 0 {
+		if left, err := a.Grants.Consented(ctx, tn, user.ID, client.ClientID, ""); err != nil || len(left) != 0 {
 			t.Errorf("consent to a client that is gone: %v %v", left, err)
 		}
 	})

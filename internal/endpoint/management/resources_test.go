@@ -515,3 +515,22 @@ func demand(t *testing.T, node *servertest.Instance, types ...audit.Type) {
 		}
 	}
 }
+
+// An API that is given the identifier of one that was deleted inherits nothing of it.
+func TestThreat_CL07_AnAPIThatIsGoneLeavesNothing(t *testing.T) {
+	node := servertest.New(t, servertest.Options{})
+	c := asMachine(t, node)
+	tokens, b := node.TokensFor(t, demo.Reader, demo.ThirdParty, "scope", "openid offline_access "+demo.ReadShows)
+	id := c.want(200, "GET", "resource-servers?identifier="+demo.Audience, nil).array[0].(m)["id"].(string)
+	c.want(204, "DELETE", "resource-servers/"+id, nil)
+	c.want(201, "POST", "resource-servers", m{"identifier": demo.Audience, "enforce_policies": false, "scopes": []m{{"value": demo.ReadShows, "description": "Something else"}}})
+	if a := b.Authorize(demo.ThirdParty, "prompt", "none", "scope", "openid "+demo.ReadShows).Answer(t); a.Error != "consent_required" {
+		t.Errorf("consent is inherited: %+v", a)
+	}
+	if got := node.Refresh(t, demo.ThirdParty, tokens.RefreshToken); got.Error != "invalid_grant" {
+		t.Errorf("a grant is inherited: %d %s", got.Status, got.Raw)
+	}
+	if node.Introspect(t, demo.ThirdParty, tokens.AccessToken)["active"] != false {
+		t.Error("an access token is inherited")
+	}
+}
