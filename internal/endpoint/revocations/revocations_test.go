@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -249,19 +251,20 @@ func TestStreamOutlivesTheServersTimeouts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const timeout = 50 * time.Millisecond
-	hasty := httptest.NewUnstartedServer(handler)
-	hasty.Config.ReadTimeout, hasty.Config.WriteTimeout = timeout, timeout
-	hasty.Start()
-	defer hasty.Close()
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ReadTimeout, server.Config.WriteTimeout = time.Hour, time.Hour
+	door := &door{Listener: server.Listener}
+	server.Listener = door
+	server.Start()
+	defer server.Close()
 	defer node.House.EndStreams()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, hasty.URL+revocations.Path, nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+revocations.Path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Host = strings.TrimPrefix(node.URL, "http://")
 	r.Header = http.Header{"Authorization": {"Bearer " + token(t, node)}, "Accept": {"text/event-stream"}, "Last-Event-ID": {"0"}}
-	answer, err := hasty.Client().Do(r)
+	answer, err := server.Client().Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,8 +272,51 @@ func TestStreamOutlivesTheServersTimeouts(t *testing.T) {
 	events := bufio.NewReader(answer.Body)
 	next(t, events)
 	for i := range 3 {
-		<-time.After(2 * timeout)
+		read, write := door.deadlines()
+		if !read.IsZero() || write.After(time.Now().Add(time.Hour/2)) {
+			t.Errorf("the connection ends by the server's timeouts: no reading after %v, no writing after %v", read, write)
+		}
 		revoke(t, node, string(rune('a'+i)))
 		nextRules(t, events)
 	}
+}
+
+// door lets connections in, and remembers the deadlines of the last.
+type door struct {
+	net.Listener
+	mu          sync.Mutex
+	read, write time.Time
+}
+
+// Accept implements net.Listener.
+func (d *door) Accept() (net.Conn, error) {
+	conn, err := d.Listener.Accept()
+	return &guest{conn, d}, err
+}
+
+func (d *door) deadlines() (read, write time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.read, d.write
+}
+
+type guest struct {
+	net.Conn
+	door *door
+}
+
+// SetReadDeadline implements net.Conn.
+func (g *guest) SetReadDeadline(t time.Time) error {
+	g.door.mu.Lock()
+	g.door.read = t
+	g.door.mu.Unlock()
+	return g.Conn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline implements net.Conn.
+func (g *guest) SetWriteDeadline(t time.Time) error {
+	g.door.mu.Lock()
+	g.door.write = t
+	g.door.mu.Unlock()
+	return g.Conn.SetWriteDeadline(t)
 }
