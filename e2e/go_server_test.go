@@ -1,8 +1,8 @@
 package e2e
 
 import (
-	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -138,16 +138,10 @@ func TestNotebookRefusesForeignForms(t *testing.T) {
 // serveForm is a page with a form that is sent to target.
 func serveForm(t *testing.T, target string) string {
 	t.Helper()
-	address := drive.FreeAddress(t)
-	server := &http.Server{Addr: address, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte(`<form method="post" action="` + target + `"><input type="hidden" name="text" value="forged"><button>Win a prize</button></form>`))
-	})}
-	go func() {
-		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-			t.Error(err)
-		}
-	}()
-	t.Cleanup(func() { _ = server.Close() })
-	return "http://" + address
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }

@@ -135,16 +135,23 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// FreeAddress returns a loopback address below the ports that systems give to outgoing connections.
+// FreeAddress returns a loopback address below the ports that systems give to outgoing connections. Until
+// the test ends nobody else is given it, in whatever process: a program takes seconds to listen.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {
 		n := Must[*big.Int](t)(rand.Int(rand.Reader, big.NewInt(10_000)))
 		address := fmt.Sprintf("127.0.0.1:%d", 20_000+n.Int64())
-		if l, err := net.Listen("tcp", address); err == nil {
+		held, err := net.ListenPacket("udp4", address) // whoever looks for an address takes this first
+		if err != nil {
+			continue
+		}
+		if l, err := net.Listen("tcp4", address); err == nil {
 			l.Close()
+			t.Cleanup(func() { held.Close() })
 			return address
 		}
+		held.Close()
 	}
 	t.Fatal("no port is free")
 	return ""
