@@ -108,7 +108,7 @@ func TestImportsGoDownOnly(t *testing.T) {
 // Toolkits for tests must not slip into the product.
 func TestTestHelpersStayInTests(t *testing.T) {
 	m := load(t)
-	helpers := []string{"internal/base/db/dbtest", "internal/base/db/sqlcheck", "internal/tree", "internal/proof", "gatehousetest", "internal/server/servertest", "guard/guardtest", "guard/internal/testissuer", "guard/internal/testredis", "guard/internal/limittest", "guard/session/sessiontest"}
+	helpers := []string{"internal/base/db/dbtest", "internal/base/db/sqlcheck", "internal/tree", "internal/proof", "gatehousetest", "internal/server/servertest", "guard/guardtest", "guard/internal/testissuer", "guard/internal/testredis", "guard/internal/limittest", "guard/internal/replaytest", "guard/session/sessiontest"}
 	for _, f := range m.Files {
 		if f.Test || tree.Within(f.Dir, helpers...) || tree.Within(f.Dir, "internal/mutants", "internal/bench") {
 			continue

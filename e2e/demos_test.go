@@ -135,8 +135,8 @@ func TestDemosMeetTheForbidden(t *testing.T) {
 	}
 }
 
-// Who signs out in one form can no longer renew in the others, for the session at the house is over; the
-// one that keeps its sessions in a database has ended its own.
+// Who signs out in one form can no longer renew in the others, for the session at the house is over; those with a
+// server end their own: one is told, and the other follows what the house takes back.
 func TestDemosSignOutReachesTheOthers(t *testing.T) {
 	t.Parallel()
 	h := drive.OpenHouse(t)
@@ -160,4 +160,20 @@ func TestDemosSignOutReachesTheOthers(t *testing.T) {
 			form.notRenewed(tabs[form.name])
 		}
 	}
+
+	// A cookie cannot be told, but its server knows what the house took back.
+	staying := leaving
+	leaving = tabs["Custom server"]
+	staying.Press("Sign in")
+	me.SignIn(staying, h.User(drive.Alice))
+	staying.See("Alice Archer", "Sign out")
+	leaving.Press("Sign in")
+	leaving.See("Alice Archer", "Sign out")
+	leaving.Press("Sign out")
+	leaving.See(empty)
+	staying.Wait("the server-rendered form to hear of it", func() bool {
+		staying.Reload()
+		return strings.Contains(strings.ToLower(staying.Text()), strings.ToLower(empty))
+	})
+	staying.Lacks("Alice Archer")
 }

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 )
 
@@ -48,6 +49,14 @@ type Result struct {
 	// is sent, on the goroutine that sends it. It is the place to renew or clear
 	// a cookie. It does not run when the handler panics before writing.
 	BeforeHeader func(http.Header)
+
+	// Again, if set, is for a credential that is good once, as the proofs of DPoP
+	// are: another guard on the way to the handler, with the same scheme, takes the
+	// Principal as it is when Again reports true of the request it got. Without it
+	// every guard asks the scheme anew.
+	Again func(r *http.Request) bool
+
+	answers []answer // those of the schemes behind this one, or its own
 }
 
 // AnyOf joins schemes into one that accepts any of them. They are asked in the
@@ -81,6 +90,38 @@ type anyOf []*link
 
 type link struct{ Authenticator }
 
+// authenticate asks the scheme, unless a guard further out did and its answer
+// stands.
+func (l *link) authenticate(r *http.Request) (Result, error) {
+	answers, _ := r.Context().Value(answersKey{}).([]answer)
+	for _, a := range answers {
+		if a.of(l.Authenticator) && a.again(r) {
+			return Result{Principal: a.who}, nil
+		}
+	}
+	res, err := l.Authenticate(r)
+	if err == nil && res.Principal != nil && res.Again != nil {
+		res.answers = append(res.answers, answer{l.Authenticator, res.Principal, res.Again})
+	}
+	return res, err
+}
+
+// answer is what a scheme said that need not be asked again.
+type answer struct {
+	scheme Authenticator
+	who    *Principal
+	again  func(*http.Request) bool
+}
+
+// of reports whether scheme gave the answer. One that cannot be compared is no
+// other's equal.
+func (a answer) of(scheme Authenticator) bool {
+	return reflect.ValueOf(scheme).Comparable() && a.scheme == scheme
+}
+
+// answersKey is where the answers of guards further out are in a context.
+type answersKey struct{}
+
 func (chain anyOf) Authenticate(r *http.Request) (Result, error) {
 	found, _, refused := chain.ask(r)
 	if refused != nil {
@@ -106,7 +147,8 @@ func (chain anyOf) Challenge(r *http.Request, why *Error) []string {
 func (chain anyOf) ask(r *http.Request) (found Result, by *link, refused *Error) {
 	var hooks []func(http.Header)
 	for _, l := range chain {
-		res, err := l.Authenticate(r)
+		res, err := l.authenticate(r)
+		found.answers = append(found.answers, res.answers...)
 		switch {
 		case err != nil:
 			hooks = appendHook(hooks, res.BeforeHeader)
@@ -157,9 +199,11 @@ type allOf []*link
 func (all allOf) Authenticate(r *http.Request) (Result, error) {
 	var hooks []func(http.Header)
 	var named []*Principal
+	var answers []answer
 	var refused *Error
 	for _, l := range all {
-		res, err := l.Authenticate(r)
+		res, err := l.authenticate(r)
+		answers = append(answers, res.answers...)
 		hooks = appendHook(hooks, res.BeforeHeader)
 		switch {
 		case err != nil && refused == nil:
@@ -168,7 +212,7 @@ func (all allOf) Authenticate(r *http.Request) (Result, error) {
 			named = append(named, res.Principal)
 		}
 	}
-	found := Result{BeforeHeader: joinHooks(hooks)}
+	found := Result{BeforeHeader: joinHooks(hooks), answers: answers}
 	if refused != nil {
 		return found, refused
 	}

@@ -1,8 +1,10 @@
 package guard
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -17,8 +19,8 @@ import (
 // (ACR, MaxAge) gets 401 and says so, or such a redirect. Refusals are problem documents
 // (RFC 9457), small HTML pages for browsers, and never cacheable.
 //
-// The credential is judged at every request; nothing is remembered between a
-// handler and the next. HEAD, OPTIONS, upgrades and unknown methods are requests
+// The credential is judged at every request, by every guard on the way to the
+// handler: a group of routes may have one, and a route in it another. HEAD, OPTIONS, upgrades and unknown methods are requests
 // like any other. CORS preflights carry no credential by design: answer them in
 // front of Require.
 //
@@ -101,21 +103,26 @@ func (p *policy) middleware(next http.Handler) http.Handler {
 			refused = p.judge(r, found.Principal, by)
 		}
 		if found.BeforeHeader == nil {
-			p.answer(next, w, r, found.Principal, refused)
+			p.answer(next, w, r, found, refused)
 			return
 		}
 		hw := &hookWriter{ResponseWriter: w, hook: found.BeforeHeader}
-		p.answer(next, hw, r, found.Principal, refused)
+		p.answer(next, hw, r, found, refused)
 		hw.commit() // for a handler that wrote nothing; not deferred, so that one that panicked renews nothing
 	})
 }
 
-func (p *policy) answer(next http.Handler, w http.ResponseWriter, r *http.Request, who *Principal, refused *Error) {
+func (p *policy) answer(next http.Handler, w http.ResponseWriter, r *http.Request, found Result, refused *Error) {
 	switch {
 	case refused != nil:
 		p.refuse(w, r, p.refusal(w, r, refused))
-	case who != nil:
-		next.ServeHTTP(w, r.WithContext(withPrincipal(r.Context(), who)))
+	case found.Principal != nil:
+		ctx := withPrincipal(r.Context(), found.Principal)
+		if len(found.answers) > 0 {
+			outer, _ := ctx.Value(answersKey{}).([]answer)
+			ctx = context.WithValue(ctx, answersKey{}, append(slices.Clip(outer), found.answers...))
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
 	case p.anonymous:
 		next.ServeHTTP(w, r)
 	default:

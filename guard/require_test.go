@@ -329,6 +329,68 @@ func TestThreat_RP08_EmptyChainIsAPanic(t *testing.T) {
 	}
 }
 
+// once is a scheme whose credentials are good once.
+type once struct {
+	seen map[string]bool
+}
+
+func (s *once) Authenticate(r *http.Request) (guard.Result, error) {
+	v := r.Header.Get("X-Once")
+	if v == "" {
+		return guard.Result{}, nil
+	}
+	if s.seen[v] {
+		return guard.Result{}, &guard.Error{Code: guard.InvalidToken, Description: "It was used"}
+	}
+	s.seen[v] = true
+	return guard.Result{
+		Principal: &guard.Principal{Kind: guard.User, Subject: v},
+		Again:     func(later *http.Request) bool { return later.Header.Get("X-Once") == v },
+	}, nil
+}
+
+func (*once) Challenge(*http.Request, *guard.Error) []string { return []string{"Once"} }
+
+// Guards stand around groups of routes and around routes: what is good once is good for all of them.
+func TestGuardsInsideOfOneAnother(t *testing.T) {
+	a, b, other := &once{map[string]bool{}}, &once{map[string]bool{}}, pass{header: "X-Other"}
+	change := func(value string) func(http.Handler) http.Handler {
+		return func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r = r.Clone(r.Context())
+				r.Header.Set("X-Once", value)
+				next.ServeHTTP(w, r)
+			})
+		}
+	}
+	tests := []struct {
+		name   string
+		guards []func(http.Handler) http.Handler
+		status int
+	}{
+		{"the same scheme", []func(http.Handler) http.Handler{guard.Optional(a), guard.Require(a), guard.Require(a, guard.Users())}, 200},
+		{"among others", []func(http.Handler) http.Handler{guard.Require(guard.AnyOf(other, a)), guard.Require(guard.AnyOf(a, other)), guard.Require(a)}, 200},
+		{"two at a time", []func(http.Handler) http.Handler{guard.Require(guard.AllOf(a, b)), guard.Require(guard.AnyOf(b, other)), guard.Require(guard.AllOf(b, a))}, 200},
+		{"a scheme of its own", []func(http.Handler) http.Handler{guard.Require(a), guard.Require(b), guard.Require(a)}, 200},
+		{"another credential", []func(http.Handler) http.Handler{guard.Require(a), change("fresh"), guard.Require(a)}, 200},
+		{"another credential that was used", []func(http.Handler) http.Handler{guard.Require(a), change("used"), guard.Require(a)}, 401},
+		{"none any more", []func(http.Handler) http.Handler{guard.Require(a), change(""), guard.Require(a)}, 401},
+	}
+	a.seen["used"] = true
+	for _, tt := range tests {
+		var h http.Handler = http.HandlerFunc(whoami)
+		for _, g := range slices.Backward(tt.guards) {
+			h = g(h)
+		}
+		if w := get(h, "X-Once", tt.name); w.Code != tt.status {
+			t.Errorf("%s: %d %s", tt.name, w.Code, w.Body)
+		}
+		if w := get(h, "X-Once", tt.name); w.Code != 401 {
+			t.Errorf("%s, in a second request: %d", tt.name, w.Code)
+		}
+	}
+}
+
 func TestBeforeHeader(t *testing.T) {
 	scheme := pass{header: "X-Pass", hook: func(h http.Header) { h.Add("X-Hook", "ran") }}
 	handlers := map[string]http.HandlerFunc{

@@ -76,7 +76,7 @@ func (c *devCommand) run(ctx context.Context, out io.Writer, log *slog.Logger) (
 	if err != nil {
 		return err
 	}
-	if err := demos.serve(content); err != nil {
+	if err := demos.serve(ctx, content); err != nil {
 		return err
 	}
 	content.APIs[0].URL = demos.api.url()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/examples/tvshows"
+	"github.com/gatehouse-dev/gatehouse/guard/revocation"
 	"github.com/gatehouse-dev/gatehouse/internal/base/id"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/server"
@@ -26,6 +28,8 @@ type demos struct {
 	api    *demoServer
 	forms  []*demoServer
 	closer io.Closer
+
+	revocations *revocation.Feed
 }
 
 type demoServer struct {
@@ -75,8 +79,20 @@ func (d *demos) clients() []demo.Extra {
 	return out
 }
 
-// serve begins to answer, now that the house knows the clients.
-func (d *demos) serve(content *demo.Content) error {
+// trustSilence is how long the demos believe what they know of sign-outs while the house says nothing. A
+// machine of development sleeps, and is stopped in a debugger, for longer than the usual seconds.
+const trustSilence = time.Minute
+
+// serve begins to answer, now that the house knows the clients. Until ctx ends the demos follow what the
+// house takes back, as the machine client of the demo.
+func (d *demos) serve(ctx context.Context, content *demo.Content) (err error) {
+	worker := content.Client(demo.Machine)
+	d.revocations, err = revocation.Follow(ctx, revocation.Options{
+		Issuer: d.issuer, ClientID: worker.ClientID, ClientSecret: worker.ClientSecret, StaleAfter: trustSilence, Logger: d.log,
+	})
+	if err != nil {
+		return err
+	}
 	origins := []string{}
 	for _, c := range content.Clients {
 		origins = append(origins, c.WebOrigins...)
@@ -99,9 +115,10 @@ func (d *demos) serve(content *demo.Content) error {
 func (d *demos) form(s *demoServer, client demo.Client) (handler http.Handler, err error) {
 	o := tvshows.Options{
 		Issuer: d.issuer, Audience: demo.Audience, BaseURL: s.url(), APIURL: d.api.url(),
-		Client:   tvshows.Client{ClientID: client.ClientID, ClientSecret: client.ClientSecret},
-		Secret:   hex.EncodeToString(id.Hash("cookie of " + s.form + " " + client.ClientSecret + client.ClientID)),
-		DataFile: filepath.Join(d.data, "demo-sessions.db"), InboxURL: d.issuer + server.PathInbox[1:], Logger: d.log,
+		Client:      tvshows.Client{ClientID: client.ClientID, ClientSecret: client.ClientSecret},
+		Secret:      hex.EncodeToString(id.Hash("cookie of " + s.form + " " + client.ClientSecret + client.ClientID)),
+		Revocations: d.revocations,
+		DataFile:    filepath.Join(d.data, "demo-sessions.db"), InboxURL: d.issuer + server.PathInbox[1:], Logger: d.log,
 	}
 	for _, other := range d.forms {
 		if other != s {
@@ -139,6 +156,9 @@ func (d *demos) close() {
 		if s.Listener != nil {
 			s.Close()
 		}
+	}
+	if d.revocations != nil {
+		d.revocations.Close()
 	}
 	if d.closer != nil {
 		d.closer.Close()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -18,7 +17,6 @@ import (
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/e2e/drive"
-	"github.com/gatehouse-dev/gatehouse/examples/tvshows"
 )
 
 // example is a folder of examples, and the client of the same name.
@@ -134,15 +132,6 @@ func (a *app) demand(b *drive.Tab, path string) {
 	}
 	b.At(a.h.Issuer)
 	b.See("E-mail address", "Password")
-}
-
-// tvShows serves the API for a house that has none beside it.
-func tvShows(t *testing.T, h *drive.House) string {
-	t.Helper()
-	api := drive.Must[http.Handler](t)(tvshows.NewAPI(tvshows.APIOptions{Issuer: h.Issuer, Audience: h.Client("nextjs-auth0-v4").Audience}))
-	s := httptest.NewServer(api)
-	t.Cleanup(s.Close)
-	return s.URL
 }
 
 // builder builds an example in a folder of the tests' own, where Next.js may leave its files.

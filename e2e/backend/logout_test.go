@@ -26,10 +26,11 @@ func TestBackChannelLogout(t *testing.T) {
 	demo.Open(h.Demo("Server-rendered"))
 	demo.Press("Sign in")
 	demo.Press("Sign out")
+	demo.See("You are signed out here.")
 
 	b.Wait("the application notices", func() bool {
 		b.Reload()
-		return !shows(b, h.User(drive.Alice).Email, aShow)
+		return b.Text() != "" && !shows(b, h.User(drive.Alice).Email, aShow)
 	})
 	a.demand(b, "/profile")
 	untouched.Reload()

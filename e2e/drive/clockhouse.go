@@ -2,34 +2,107 @@ package drive
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
+	"github.com/gatehouse-dev/gatehouse/examples/tvshows"
 	"github.com/gatehouse-dev/gatehouse/internal/base/config"
+	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/keys"
+	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
 )
 
 // ClockHouse is a house in the test's own process, behind a FaultProxy and by a clock that the test
-// moves; it begins at the real time, which browsers compare with.
+// moves. It has no demo applications beside it.
 type ClockHouse struct {
 	*House
-	Clock *clock.Virtual
+	Clock *Clock
 	Proxy *FaultProxy
+
+	node *servertest.Instance
 }
 
-// OpenClockHouse opens one. It has no demo applications beside it.
+// OpenClockHouse opens one whose clock stands at the real time, which browsers compare with.
 func OpenClockHouse(t *testing.T) *ClockHouse {
 	t.Helper()
-	h := &ClockHouse{Clock: clock.NewVirtual(time.Now()), Proxy: NewFaultProxy(t)}
-	node := servertest.New(t, servertest.Options{Clock: h.Clock, Configure: func(c *config.Config) { c.Issuer = h.Proxy.Origin + "/" }})
-	if err := h.Proxy.Forward(node.URL); err != nil {
+	return OpenHouseBy(t, NewClock(t, 0))
+}
+
+// OpenHouseBy opens one that goes by this clock, with the TV Shows API beside it, which does, too. It
+// writes a dev.json, as `gatehouse dev` does.
+func OpenHouseBy(t *testing.T, c *Clock) *ClockHouse {
+	t.Helper()
+	h := &ClockHouse{Clock: c, Proxy: NewFaultProxy(t), House: &House{T: t, Folder: t.TempDir()}}
+	h.node = servertest.New(t, servertest.Options{Clock: c.Virtual, Configure: func(c *config.Config) { c.Issuer = h.Proxy.Origin + "/" }})
+	if err := h.Proxy.Forward(h.node.URL); err != nil {
 		t.Fatal(err)
 	}
-	h.House = &House{T: t}
-	if err := json.Unmarshal(Must[[]byte](t)(json.Marshal(node.Content)), h.House); err != nil {
+	content := h.node.Content
+	api := httptest.NewServer(Must[http.Handler](t)(tvshows.NewAPI(tvshows.APIOptions{
+		Issuer: h.Proxy.Origin + "/", Audience: demo.Audience, AllowedOrigins: content.Client(demo.SPA).WebOrigins, Clock: c.Now,
+	})))
+	t.Cleanup(api.Close)
+	for i := range content.APIs {
+		if content.APIs[i].Audience == demo.Audience {
+			content.APIs[i].URL = api.URL + "/"
+		}
+	}
+	raw := Must[[]byte](t)(json.Marshal(struct {
+		Issuer string `json:"issuer"`
+		Inbox  string `json:"inbox"`
+		*demo.Content
+	}{h.Proxy.Origin + "/", h.Proxy.Origin + "/dev/inbox", content}))
+	if err := os.WriteFile(filepath.Join(h.Folder, "dev.json"), raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h.Issuer, h.Inbox = h.Proxy.Origin+"/", h.Proxy.Origin+"/dev/inbox"
+	if err := json.Unmarshal(raw, h.House); err != nil {
+		t.Fatal(err)
+	}
 	return h
+}
+
+// lead is more than a new key is published for before it signs, and than an access token is good for.
+const lead = 12 * time.Minute
+
+// RotateKeys gives the house new signing keys, so many times, and has somebody look at each of three
+// moments: before anything has changed, when the next keys are published, and when they sign. A look
+// begins after the last one has ended: when a clock jumps, what is under way seems to take minutes.
+func (h *ClockHouse) RotateKeys(times int, look func(when string)) {
+	h.T.Helper()
+	look("with the first keys")
+	for range times {
+		before := h.signing()
+		if err := h.node.House.RotateKeys(h.T.Context(), nil, audit.System()); err != nil { // gatehouse key rotate
+			h.T.Fatal(err)
+		}
+		look("while the next keys are published")
+		h.Clock.Advance(lead)
+		after := h.signing()
+		for kid := range before {
+			if after[kid] {
+				h.T.Errorf("key %s signs still", kid)
+			}
+		}
+		if len(after) != len(before) {
+			h.T.Errorf("%d keys sign in place of %d", len(after), len(before))
+		}
+		look("when other keys sign")
+	}
+}
+
+// signing is which keys sign.
+func (h *ClockHouse) signing() map[string]bool {
+	h.T.Helper()
+	out := map[string]bool{}
+	for _, k := range Must[[]keys.Info](h.T)(h.node.House.Keys.List(h.T.Context(), h.node.House.Tenant)) {
+		if k.State == keys.Signing {
+			out[k.KeyID] = true
+		}
+	}
+	return out
 }

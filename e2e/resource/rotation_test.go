@@ -25,7 +25,6 @@ import (
 	"github.com/gatehouse-dev/gatehouse/guard"
 	"github.com/gatehouse-dev/gatehouse/guard/bearer"
 	"github.com/gatehouse-dev/gatehouse/guard/oidclogin"
-	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
 	"github.com/gatehouse-dev/gatehouse/internal/base/config"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
@@ -75,14 +74,14 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	}
 	w.expectWaiting()
 	load.flow(t)
-	load.between(func() { w.advance(lead) })
+	load.between(func() { w.clock.Advance(lead) })
 	load.flow(t)
 	if err := w.node.House.RotateKeys(t.Context(), nil, audit.System()); err != nil { // gatehouse key rotate
 		t.Fatal(err)
 	}
 	w.expectWaiting()
 	load.flow(t)
-	load.between(func() { w.advance(lead) })
+	load.between(func() { w.clock.Advance(lead) })
 	load.flow(t)
 	load.end(t)
 
@@ -114,60 +113,26 @@ func (w *world) expire(apis []server) {
 
 // world is a house whose clock the test holds, and what stands around it.
 type world struct {
-	t      *testing.T
-	node   *servertest.Instance
-	offset string // the file that says how far the clock of the house is ahead of the machine's, in milliseconds
-	moved  atomic.Int64
-	site   *httptest.Server
+	t     *testing.T
+	node  *servertest.Instance
+	clock *drive.Clock
+	site  *httptest.Server
 }
 
 // siteClient is the client that the site of signsIn is.
 const siteClient = "Site"
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, offset: filepath.Join(t.TempDir(), "offset"), site: httptest.NewUnstartedServer(nil)}
+	w := &world{t: t, clock: drive.NewClock(t, -behind), site: httptest.NewUnstartedServer(nil)}
 	t.Cleanup(w.site.Close)
-	began := time.Now()
-	w.moved.Store(int64(-behind))
-	held := clock.NewVirtual(began.Add(-behind))
+	w.clock.Run()
 	origin := "http://" + w.site.Listener.Addr().String()
 	w.node = servertest.New(t, servertest.Options{
-		Clock:     held,
+		Clock:     w.clock.Virtual,
 		Configure: func(c *config.Config) { c.Tokens.Access = time.Hour },
 		Extras:    []demo.Extra{{Name: siteClient, Type: apps.RegularWeb, RedirectURIs: []string{origin + "/auth/callback"}, LogoutURLs: []string{origin}}},
 	})
-	w.advance(0)
-	// A clock that stands still would count all that happens as happening at once.
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		ticks := time.NewTicker(10 * time.Millisecond)
-		defer ticks.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-ticks.C:
-				held.Set(time.Now().Add(time.Duration(w.moved.Load())))
-			}
-		}
-	}()
-	t.Cleanup(func() { close(stop); <-stopped })
 	return w
-}
-
-// advance moves the clock of the house, and of those that share it.
-func (w *world) advance(d time.Duration) {
-	w.t.Helper()
-	moved := time.Duration(w.moved.Add(int64(d)))
-	w.node.Clock.Set(time.Now().Add(moved))
-	next := w.offset + ".new"
-	if err := os.WriteFile(next, []byte(fmt.Sprint(moved.Milliseconds())), 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := os.Rename(next, w.offset); err != nil {
-		w.t.Fatal(err)
-	}
 }
 
 // writeDevJSON writes what `gatehouse dev` would, and returns where.
@@ -209,9 +174,8 @@ func (w *world) startExpress() server {
 
 // nodeJS returns a program for Node.js in the time of the house, as what it knows of keys has an age, too.
 func (w *world) nodeJS(args ...string) *exec.Cmd {
-	clock := drive.Must[string](w.t)(filepath.Abs("testdata/clock.mjs"))
-	cmd := exec.Command("node", append([]string{"--import", clock}, args...)...)
-	cmd.Env = append(os.Environ(), "CLOCK_OFFSET="+w.offset)
+	cmd := exec.Command("node", args...)
+	cmd.Env = append(os.Environ(), w.clock.Environment()...)
 	return cmd
 }
 

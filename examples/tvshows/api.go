@@ -31,6 +31,8 @@ type APIOptions struct {
 	AllowedOrigins []string
 	// Logger hears of failures; nil discards them.
 	Logger *slog.Logger
+	// Clock tells the time; nil is time.Now.
+	Clock func() time.Time
 }
 
 // Show is a TV show.
@@ -57,7 +59,7 @@ func NewAPI(o APIOptions) (http.Handler, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	tokens, err := bearer.New(bearer.Options{Issuer: o.Issuer, Audience: o.Audience, Logger: o.Logger})
+	tokens, err := bearer.New(bearer.Options{Issuer: o.Issuer, Audience: o.Audience, Logger: o.Logger, Clock: o.Clock})
 	if err != nil {
 		return nil, fmt.Errorf("tvshows: %w", err)
 	}

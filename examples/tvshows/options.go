@@ -3,6 +3,8 @@ package tvshows
 import (
 	"log/slog"
 	"strings"
+
+	"github.com/gatehouse-dev/gatehouse/guard"
 )
 
 // Client is how the house knows an application.
@@ -34,6 +36,9 @@ type Options struct {
 	// Secret seals cookies and session rows: at least 32 random bytes. The static
 	// form needs none.
 	Secret string
+	// Revocations knows who has signed out elsewhere; nil if nobody can be asked. The
+	// server-rendered form, whose sessions are in the browsers alone, ends them by it.
+	Revocations guard.Revocations
 	// DataFile is the SQLite file of the custom server's sessions.
 	DataFile string
 	// InboxURL is where a house of development shows its mails; empty elsewhere.
@@ -72,7 +77,8 @@ func Callbacks(form, baseURL string) (redirectURIs, logoutURLs, webOrigins []str
 
 // BackchannelLogout returns where a form at baseURL is told that somebody has
 // signed out at the house, or nothing. Only the custom server can be: it finds the
-// session in its database. The other two keep none that a server could end.
+// session in its database. The other two keep none that a server could end; the
+// server-rendered form asks Options.Revocations in its place.
 func BackchannelLogout(form, baseURL string) string {
 	if form != "server" {
 		return ""

@@ -14,8 +14,11 @@ import (
 // tokens included, travels in an encrypted cookie, so it runs on any number of
 // machines, or on a serverless platform, with nothing in common but a secret.
 //
-// What it cannot do is end a session from the server's side. Its limits are
-// therefore short.
+// What it cannot do is delete a session: the browser has it. Its limits are
+// therefore short, and at each request it asks Options.Revocations whether the
+// person has signed out elsewhere. That is a list in memory, which
+// guard/revocation keeps: Follow where the process lives on, Poll where it is
+// frozen between two requests.
 func NewRendered(o Options) (http.Handler, error) {
 	o = o.withDefaults()
 	store, err := session.NewCookieStore(o.Secret)
@@ -25,6 +28,7 @@ func NewRendered(o Options) (http.Handler, error) {
 	login := loginOptions(o)
 	login.CookieName = "tvshows_rendered"
 	login.Store = store
+	login.Revocations = o.Revocations
 	login.IdleTimeout = time.Hour
 	login.AbsoluteTimeout = 12 * time.Hour
 	return newSite(site{Options: o, Form: "rendered", Kind: "Server-rendered", cookie: login.CookieName + "_session"}, login)

@@ -147,6 +147,9 @@ func TestThreat_AK01_WhereAKeyMayStand(t *testing.T) {
 		{"another scheme", "/", []string{"Authorization", "Basic YTpi"}, 401, bare},
 		{"no scheme", "/", []string{"Authorization", key}, 401, bare},
 		{"two spaces", "/", []string{"Authorization", "Bearer  " + key}, 401, `error="invalid_token"`},
+		{"a tab", "/", []string{"Authorization", "Bearer\t" + key}, 401, `error="invalid_token"`},
+		{"a comma", "/", []string{"Authorization", "Bearer," + key}, 401, `error="invalid_token"`},
+		{"a scheme that only begins alike", "/", []string{"Authorization", "Bearer" + key}, 401, bare},
 		{"empty", "/", []string{"X-API-Key", ""}, 401, `error="invalid_token"`},
 		{"not a key", "/", []string{"X-API-Key", "hunter2"}, 401, `error="invalid_token"`},
 		{"a space after", "/", []string{"X-API-Key", key + " "}, 401, `error="invalid_token"`},
@@ -158,6 +161,8 @@ func TestThreat_AK01_WhereAKeyMayStand(t *testing.T) {
 		{"in both headers", "/", []string{"X-API-Key", key, "Authorization", "Bearer " + key}, 400, `error="invalid_request"`},
 		{"own header twice", "/", []string{"X-API-Key", key, "X-API-Key", key}, 400, `error="invalid_request"`},
 		{"bearer twice", "/", []string{"Authorization", "Bearer " + key, "Authorization", "Bearer " + key}, 400, `error="invalid_request"`},
+		{"beside another scheme", "/", []string{"Authorization", "Basic YTpi", "Authorization", "Bearer " + key}, 400, `error="invalid_request"`},
+		{"in front of another token", "/", []string{"Authorization", "Bearer " + key, "Authorization", "Bearer abc"}, 400, `error="invalid_request"`},
 		{"in the query", "/?key=" + key, nil, 400, `error="invalid_request"`},
 		{"in the query, mistyped", "/?key=" + key[:50], nil, 400, `error="invalid_request"`},
 		{"in the query beside the header", "/?k=" + key, []string{"X-API-Key", key}, 400, `error="invalid_request"`},
@@ -173,6 +178,21 @@ func TestThreat_AK01_WhereAKeyMayStand(t *testing.T) {
 		}
 		if strings.Contains(w.Body.String()+fmt.Sprint(w.Header()), key[8:40]) {
 			t.Errorf("%s: the answer tells the key back", tt.name)
+		}
+	}
+}
+
+// Malformed is not nothing: whoever lets strangers in as well does not take the sender for one.
+func TestThreat_RP08_MalformedIsNotNothing(t *testing.T) {
+	f := setup(t, nil)
+	_, key := f.issue(nil)
+	h := guard.Optional(f.scheme)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for _, separator := range []string{"\t", "  ", ",", " ,", "=", "\u00a0"} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Bearer"+separator+key)
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != 401 {
+			t.Errorf("%q: %d", separator, w.Code)
 		}
 	}
 }
@@ -350,6 +370,26 @@ func TestLimits(t *testing.T) {
 	broken := setup(t, func(o *apikey.Options) { o.Store, o.Limits = f.store, brokenLimits{} })
 	broken.want(503, key)
 	broken.want(200, free)
+}
+
+// Two guards on the way of one request count it once.
+func TestLimitsOfGuardsInsideOfOneAnother(t *testing.T) {
+	f := setup(t, nil)
+	_, key := f.issue(func(s *apikey.Spec) { s.Rate = 2 })
+	h := guard.Require(f.scheme)(guard.Require(f.scheme, guard.Scopes("read"))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	for i, want := range []int{200, 200, 429} {
+		for _, header := range [...]string{"X-API-Key", "Authorization"} {
+			if (header == "Authorization") != (i == 1) {
+				continue
+			}
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.Header.Set(header, map[string]string{"X-API-Key": key, "Authorization": "Bearer " + key}[header])
+			w := httptest.NewRecorder()
+			if h.ServeHTTP(w, r); w.Code != want {
+				t.Errorf("request %d: %d, want %d", i+1, w.Code, want)
+			}
+		}
+	}
 }
 
 type brokenLimits struct{}

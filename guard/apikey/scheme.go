@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/guard"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/clientip"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/shown"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/tokencache"
 	"github.com/gatehouse-dev/gatehouse/guard/ratelimit"
 	"github.com/gatehouse-dev/gatehouse/protocol/apikey"
@@ -75,7 +76,11 @@ func (s *Scheme) Authenticate(r *http.Request) (guard.Result, error) {
 	if s.uses != nil {
 		s.uses.add(e.record.ID, now)
 	}
-	return guard.Result{Principal: &e.principal}, nil
+	found := guard.Result{Principal: &e.principal}
+	if e.record.Rate != 0 || e.record.Quota != 0 {
+		found.Again = shown.Same(r, "Authorization", s.header) // counted is counted
+	}
+	return found, nil
 }
 
 // presented finds the key of a request, empty if there is none. Whatever stands
@@ -89,14 +94,15 @@ func (s *Scheme) presented(r *http.Request) (string, error) {
 	if found == 1 {
 		text = own[0]
 	}
-	for _, value := range r.Header["Authorization"] {
+	authorization := r.Header["Authorization"]
+	for _, value := range authorization {
 		if key, is := bearerKey(value); is {
 			text = key
-			found++
+			found += len(authorization) // two readers could pick different ones
 		}
 	}
 	if found > 1 {
-		return "", badRequest("The API key is sent more than once")
+		return "", badRequest("The API key is sent more than once, or beside something else")
 	}
 	if found == 1 && text == "" {
 		return "", errKey(apikey.ErrMalformed)
@@ -106,13 +112,16 @@ func (s *Scheme) presented(r *http.Request) (string, error) {
 
 // bearerKey returns what follows the scheme Bearer if it begins as keys do.
 func bearerKey(value string) (string, bool) {
-	const scheme = "bearer "
-	if len(value) < len(scheme) || !strings.EqualFold(value[:len(scheme)], scheme) {
+	rest, is := oauth.CutScheme(value, "Bearer")
+	if !is {
 		return "", false
 	}
-	text := value[len(scheme):]
-	return text, apikey.Looks(strings.TrimLeft(text, " "))
+	text := strings.TrimPrefix(rest, " ")
+	return text, apikey.Looks(text) || apikey.Looks(strings.TrimLeftFunc(text, isNoLetter))
 }
+
+// isNoLetter finds what may stand between scheme and key by mistake.
+func isNoLetter(c rune) bool { return c < 'a' || c > 'z' }
 
 // entry returns what is known of a key. Nobody is asked about a text that was
 // never issued.

@@ -130,9 +130,11 @@ func scan(from interface{ Scan(...any) error }) (r Record, err error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("apikey: read: %w", err)
 	}
-	if n, err := hex.Decode(r.Hash[:], []byte(hash)); err != nil || n != sha256.Size {
+	raw, err := hex.DecodeString(hash)
+	if err != nil || len(raw) != sha256.Size {
 		return Record{}, fmt.Errorf("apikey: read: the hash of %s is malformed", r.ID)
 	}
+	r.Hash = [sha256.Size]byte(raw)
 	for _, text := range strings.Fields(networks) {
 		n, err := netip.ParsePrefix(text)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -149,6 +150,25 @@ func TestStore(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A row that somebody damaged is an error of its own, and takes nobody along.
+func TestDamagedRow(t *testing.T) {
+	db, err := sql.Open("sqlite", "file:"+t.TempDir()+"/keys.db")
+	must(t, err)
+	defer db.Close()
+	store, err := apikey.NewSQLStore(db)
+	must(t, err)
+	must(t, store.CreateTable(t.Context()))
+	r, _, err := apikey.NewKeys(store).Issue(t.Context(), apikey.Spec{Name: "x", Subject: "alice"})
+	must(t, err)
+	for _, hash := range []string{"", "00", "x", strings.Repeat("0", 66), strings.Repeat("z", 64)} {
+		_, err := db.Exec(`UPDATE guard_api_keys SET hash = $1`, hash)
+		must(t, err)
+		if _, err := store.Get(t.Context(), r.ID); err == nil || !strings.Contains(err.Error(), r.ID) {
+			t.Errorf("%q: %v", hash, err)
+		}
+	}
 }
 
 func second(_ apikey.Record, _ format.Key, err error) error { return err }

@@ -187,6 +187,20 @@ func TestThreat_AK05_MalformedReachesNobody(t *testing.T) {
 	}
 }
 
+// Malformed is not nothing: whoever lets strangers in as well does not take the sender for one.
+func TestThreat_RP08_MalformedIsNotNothing(t *testing.T) {
+	h := guard.Optional(build(t, basic.Options{Verifier: basic.VerifierFunc(func(context.Context, string, string) (*guard.Principal, error) { return &guard.Principal{}, nil })}))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	right := base64.StdEncoding.EncodeToString([]byte("alice:open:sesame"))
+	for _, separator := range []string{"\t", " \t", ",", "\u00a0", "=", "/"} {
+		if w := ask(h, "Basic"+separator+right); w.Code != 401 {
+			t.Errorf("%q: %d", separator, w.Code)
+		}
+	}
+	if w := ask(h, "Basically "+right); w.Code != 200 {
+		t.Errorf("another scheme: %d", w.Code)
+	}
+}
+
 func FuzzThreat_AK05_Credentials(f *testing.F) {
 	for _, seed := range []string{
 		header("alice", "open:sesame"), "Basic", "Basic ", "basic YTpi", "Basic YTpi, Basic YTpi", "Basic ////", "Basic \xff", "Bearer abc",

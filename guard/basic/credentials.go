@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
 // maxCredentials bounds what is decoded, in bytes of base64: room for any name
@@ -27,8 +29,8 @@ var (
 func credentials(h http.Header) (username, password string, found bool, err error) {
 	values := h.Values("Authorization")
 	for _, v := range values {
-		scheme, encoded, _ := strings.Cut(v, " ")
-		if !strings.EqualFold(scheme, "Basic") {
+		encoded, is := oauth.CutScheme(v, "Basic")
+		if !is {
 			continue
 		}
 		if len(values) > 1 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/shown"
 	"github.com/gatehouse-dev/gatehouse/protocol/apikey"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
@@ -87,7 +88,11 @@ func (s *Scheme) establish(ctx context.Context, r *http.Request, presented oauth
 		}
 		t.cleared.Store(cleared)
 	}
-	return guard.Result{Principal: &t.principal, BeforeHeader: hook}, nil
+	found := guard.Result{Principal: &t.principal, BeforeHeader: hook}
+	if presented.DPoP {
+		found.Again = shown.Same(r, "Authorization", "Dpop")
+	}
+	return found, nil
 }
 
 // confirm demands the proof that a bound token asks for (RFC 9449 §7, RFC 8705

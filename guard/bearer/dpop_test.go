@@ -225,6 +225,47 @@ func TestThreat_TK16_Replay(t *testing.T) {
 	}
 }
 
+// A group of routes has a guard, and a route in it another one: the request shows its proof to both,
+// and it is one use. Whoever sends the proof again has used it.
+func TestThreat_TK16_GuardsInsideOfOneAnother(t *testing.T) {
+	issuer, s, clock := setup(t, withDPoP)
+	alice := newSender(t)
+	token := issuer.AccessToken(t, audience, boundTo(alice.jkt))
+	route := guard.Require(s, guard.DPoPBound())(http.HandlerFunc(echo))
+	for name, group := range map[string]http.Handler{
+		"Require":  guard.Require(s)(route),
+		"Optional": guard.Optional(s)(route),
+		"AnyOf":    guard.Require(guard.AnyOf(s, nobody{}))(guard.Optional(guard.AnyOf(nobody{}, s))(route)),
+	} {
+		proof := alice.proof(t, clock.Now(), token, nil)
+		if w := serve(group, shown("DPoP", token, proof)); w.Code != 200 {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+		if w := serve(group, shown("DPoP", token, proof)); w.Code != 401 {
+			t.Errorf("%s: the proof once more: %d", name, w.Code)
+		}
+	}
+	// What stands between the guards may send something else on: that is judged.
+	other := alice.proof(t, clock.Now(), token, nil)
+	if w := call(s, shown("DPoP", token, other)); w.Code != 200 {
+		t.Fatal(w.Code)
+	}
+	swapped := guard.Require(s)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("DPoP", other)
+		route.ServeHTTP(w, r)
+	}))
+	if w := serve(swapped, shown("DPoP", token, alice.proof(t, clock.Now(), token, nil))); w.Code != 401 {
+		t.Errorf("another proof on the way: %d", w.Code)
+	}
+}
+
+// nobody is a scheme that nothing is meant for.
+type nobody struct{}
+
+func (nobody) Authenticate(*http.Request) (guard.Result, error) { return guard.Result{}, nil }
+
+func (nobody) Challenge(*http.Request, *guard.Error) []string { return nil }
+
 // shared is a store that two processes use, or that is broken.
 type shared struct {
 	mu   sync.Mutex

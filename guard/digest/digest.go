@@ -16,6 +16,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/guard"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/attempts"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/shown"
 	protocol "github.com/gatehouse-dev/gatehouse/protocol/digest"
 )
 
@@ -255,7 +256,7 @@ func (s *Scheme) Authenticate(r *http.Request) (guard.Result, error) {
 			return guard.Result{}, err
 		}
 	}
-	return guard.Result{Principal: p, BeforeHeader: func(h http.Header) {
+	return guard.Result{Principal: p, Again: shown.Same(r, "Authorization"), BeforeHeader: func(h http.Header) {
 		next := ""
 		if now.Sub(made) >= NonceLife/2 {
 			next = s.nonce(now)

@@ -334,6 +334,21 @@ func TestThreat_AK08_Replay(t *testing.T) {
 
 // Two servers with one secret and one count: a nonce of either is good at both,
 // once.
+// Two guards on the way of one request are one use of its count.
+func TestThreat_AK08_GuardsInsideOfOneAnother(t *testing.T) {
+	s := build(t, digest.Options{QOP: []digest.QOP{digest.Auth, digest.AuthInt}})
+	h := guard.Require(s)(guard.Require(s, guard.Users())(http.HandlerFunc(whoami)))
+	for _, qop := range []digest.QOP{digest.Auth, digest.AuthInt} {
+		c := client{method: "POST", body: "text", qop: qop, nonce: nonce(do(h, client{method: "POST", password: "wrong"}))}
+		if w := do(h, c); w.Code != 200 || w.Body.String() != "alicetext" || w.Header().Get("Authentication-Info") == "" {
+			t.Errorf("%s: %d %s", qop, w.Code, w.Body)
+		}
+		if w := do(h, c); !isStale(w) {
+			t.Errorf("%s: the count once more: %d", qop, w.Code)
+		}
+	}
+}
+
 func TestThreat_AK08_TwoServers(t *testing.T) {
 	shared := &counts{used: map[string]uint32{}}
 	a := guard.Require(build(t, digest.Options{Counts: shared}))(http.HandlerFunc(whoami))
@@ -492,6 +507,23 @@ func TestThreat_AK09_BodyBound(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// Malformed is not nothing: whoever lets strangers in as well does not take the sender for one.
+func TestThreat_RP08_MalformedIsNotNothing(t *testing.T) {
+	s := build(t, digest.Options{})
+	h := guard.Optional(s)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	c := client{}.filled()
+	c.nonce = nonce(send(guard.Require(s)(h), c))
+	header, _ := c.header()
+	for _, separator := range []string{"\t", ",", "=", "/"} {
+		if w := send(h, c, "Digest"+separator+strings.TrimPrefix(header, "Digest ")); w.Code != 400 {
+			t.Errorf("%q: %d", separator, w.Code)
+		}
+	}
+	if w := send(h, c, "Digestive"+strings.TrimPrefix(header, "Digest")); w.Code != 200 {
+		t.Errorf("another scheme: %d", w.Code)
+	}
+}
 
 func TestThreat_AK10_Headers(t *testing.T) {
 	h := guard.Require(build(t, digest.Options{Userhash: true}))(http.HandlerFunc(whoami))

@@ -123,18 +123,31 @@ func escapes(u *url.URL) bool {
 	return false
 }
 
-// ours are headers of the browser's that are between it and this application.
+// ours are headers of the browser's that are between it and this application, and
+// headers by which a server believes what only a proxy of its own should tell it:
+// who the sender is, and which path and method are meant.
 var ours = [...]string{
 	"Cookie", "Authorization", "Proxy-Authorization", "Dpop", "Origin", "Referer",
 	"Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User",
+	"Forwarded", "X-Real-Ip", "True-Client-Ip", "Client-Cert", "Client-Cert-Chain", "Remote-User", "X-Remote-User", "Proxy",
+	"X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+}
+
+// isOurs reports whether a header is one of those, in any spelling: CGI knows no
+// difference between a hyphen and an underscore.
+func isOurs(name string) bool {
+	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	return slices.Contains(ours[:], name) || strings.HasPrefix(name, "X-Forwarded-")
 }
 
 // forward makes the request to the API.
 func (l *Login) forward(p *httputil.ProxyRequest, target *url.URL) {
 	p.SetURL(target)
 	p.Out.Host = "" // the API's, not ours
-	for _, name := range ours {
-		p.Out.Header.Del(name)
+	for name := range p.Out.Header {
+		if isOurs(name) {
+			delete(p.Out.Header, name)
+		}
 	}
 	if token, ok := p.In.Context().Value(tokenKey{}).(Token); ok {
 		p.Out.Header.Set("Authorization", token.Type+" "+token.AccessToken)
@@ -146,7 +159,7 @@ func (l *Login) forward(p *httputil.ProxyRequest, target *url.URL) {
 var theirs = [...]string{
 	"Set-Cookie", "Set-Cookie2", "Clear-Site-Data", "Strict-Transport-Security", "Public-Key-Pins", "Alt-Svc",
 	"Service-Worker-Allowed", "Refresh", "Content-Security-Policy-Report-Only", "Www-Authenticate", "Dpop-Nonce",
-	"Nel", "Report-To", "Reporting-Endpoints", "Surrogate-Control", "X-Accel-Redirect", "X-Sendfile",
+	"Nel", "Report-To", "Reporting-Endpoints", "Surrogate-Control", "Edge-Control", "X-Sendfile", "X-Lighttpd-Send-File", "X-Reproxy-Url",
 }
 
 // backward makes the API's answer one of this site's.
@@ -156,8 +169,8 @@ func backward(res *http.Response) error {
 		h.Del(name)
 	}
 	for name := range h {
-		// A CDN's own field goes before Cache-Control (RFC 9213).
-		if strings.HasPrefix(name, "Access-Control-") || strings.HasSuffix(name, "-Cache-Control") {
+		// A CDN's own field goes before Cache-Control (RFC 9213), and nginx's before both.
+		if strings.HasPrefix(name, "Access-Control-") || strings.HasPrefix(name, "X-Accel-") || strings.HasSuffix(name, "-Cache-Control") {
 			h.Del(name)
 		}
 	}

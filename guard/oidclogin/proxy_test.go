@@ -127,7 +127,10 @@ func TestThreat_BR02_ProxyKeepsBothSidesApart(t *testing.T) {
 
 // What comes ahead of an answer, and what speaks to caches and web servers, is held back as well.
 func TestThreat_BR02_ProxyHoldsBackHints(t *testing.T) {
-	withheld := []string{"Cdn-Cache-Control", "Cloudflare-Cdn-Cache-Control", "Surrogate-Control", "Nel", "Report-To", "Reporting-Endpoints", "X-Accel-Redirect", "X-Sendfile"}
+	withheld := []string{
+		"Cdn-Cache-Control", "Cloudflare-Cdn-Cache-Control", "Surrogate-Control", "Edge-Control", "Nel", "Report-To", "Reporting-Endpoints",
+		"X-Accel-Redirect", "X-Accel-Expires", "X-Sendfile", "X-Lighttpd-Send-File", "X-Reproxy-Url",
+	}
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Set-Cookie", "early=1; Path=/")
 		w.Header().Set("Link", "</x>; rel=preload")
@@ -260,6 +263,35 @@ func TestThreat_HT04_ProxyPathStaysBelowTheTarget(t *testing.T) {
 		if got != want || want == "" && w.Code != http.StatusBadRequest {
 			t.Errorf("%q becomes %q (%d), want %q", path, got, w.Code, want)
 		}
+	}
+}
+
+// Headers by which servers are told of another path, another method, another sender than there are.
+func TestThreat_HT01_ProxyHeadersSpeakForNobodyElse(t *testing.T) {
+	api := newUpstream(t)
+	a := newApp(t, false, nil)
+	a.proxied(t, api.URL+"/v1/public", "")
+	b := a.browser(t)
+	b.signIn()
+	names := []string{
+		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "X-Forwarded-User", "X-Forwarded-Client-Cert", "Forwarded",
+		"X-Real-Ip", "Client-Cert", "Remote-User", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+		"X_Forwarded_For", "X_Original_URL", "Proxy",
+	}
+	header := []string{"Sec-Fetch-Site", "same-origin", "X-Kept", "yes"}
+	for _, name := range names {
+		header = append(header, name, "/admin")
+	}
+	if p := b.send(http.MethodGet, "/api/shows", nil, header...); p.StatusCode != http.StatusTeapot {
+		t.Fatal(p.StatusCode, p.body)
+	}
+	for _, name := range names {
+		if v := api.last.Header.Values(name); len(v) > 0 {
+			t.Errorf("the API sees %s: %s", name, v)
+		}
+	}
+	if api.last.Header.Get("X-Kept") != "yes" {
+		t.Error("a harmless header was lost")
 	}
 }
 

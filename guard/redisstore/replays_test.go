@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/guard/bearer"
 	"github.com/gatehouse-dev/gatehouse/guard/digest"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/replaytest"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/testclock"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/testredis"
 	"github.com/gatehouse-dev/gatehouse/guard/oidclogin"
@@ -45,95 +44,18 @@ func openCounts(t testing.TB, client rueidis.Client, now func() time.Time) *redi
 	return c
 }
 
-// atOnce has 64 callers use something at the same time, every other at the second
-// node, and returns how many of them were let through.
-func atOnce(t *testing.T, use func(node, caller int) (bool, error)) int {
-	t.Helper()
-	var through atomic.Int64
-	var ready, done sync.WaitGroup
-	start := make(chan struct{})
-	for caller := range 64 {
-		ready.Add(1)
-		done.Go(func() {
-			ready.Done()
-			<-start
-			ok, err := use(caller%2, caller)
-			if err != nil {
-				t.Error(err)
-			}
-			if ok {
-				through.Add(1)
-			}
-		})
-	}
-	ready.Wait()
-	close(start)
-	done.Wait()
-	return int(through.Load())
-}
-
 func TestThreat_TK16_OnceAtAllNodes(t *testing.T) {
 	server := testredis.Start(t)
 	clock := testclock.New()
-	nodes := []*redisstore.Replays{openReplays(t, connect(t, server), clock.Now), openReplays(t, connect(t, server), clock.Now)}
-	until := clock.Now().Add(time.Minute)
-	for round := range 20 {
-		id := fmt.Sprint("proof ", round)
-		if n := atOnce(t, func(node, _ int) (bool, error) { return nodes[node].Use(t.Context(), id, until) }); n != 1 {
-			t.Fatalf("round %d: one proof let %d requests in", round, n)
-		}
-	}
-	for _, node := range nodes {
-		if fresh, err := node.Use(t.Context(), "proof 0", until); fresh || err != nil {
-			t.Errorf("later: %v, %v", fresh, err)
-		}
-	}
-	if err := nodes[0].Forget(t.Context(), "proof 0"); err != nil {
-		t.Error(err)
-	}
-	if fresh, err := nodes[1].Use(t.Context(), "proof 0", until); !fresh || err != nil {
-		t.Errorf("what was taken back: %v, %v", fresh, err)
-	}
+	replaytest.Replays(t, [2]oidclogin.Replays{openReplays(t, connect(t, server), clock.Now), openReplays(t, connect(t, server), clock.Now)},
+		clock.Now().Add(time.Minute))
 }
 
 func TestThreat_AK08_OneCountAtAllNodes(t *testing.T) {
 	server := testredis.Start(t)
 	clock := testclock.New()
-	nodes := []*redisstore.Counts{openCounts(t, connect(t, server), clock.Now), openCounts(t, connect(t, server), clock.Now)}
-	until := clock.Now().Add(digest.NonceLife)
-	for round := range uint32(20) {
-		if n := atOnce(t, func(node, _ int) (bool, error) { return nodes[node].Use(t.Context(), "nonce", round+1, until) }); n != 1 {
-			t.Fatalf("round %d: one count let %d requests in", round, n)
-		}
-	}
-	// Of many counts at once some may be overtaken; none is good afterwards.
-	if n := atOnce(t, func(node, caller int) (bool, error) {
-		return nodes[node].Use(t.Context(), "another", uint32(caller+1), until)
-	}); n == 0 {
-		t.Error("none of 64 counts was good")
-	}
-	if n := atOnce(t, func(node, caller int) (bool, error) {
-		return nodes[node].Use(t.Context(), "another", uint32(caller+1), until)
-	}); n != 0 {
-		t.Errorf("%d of 64 counts were good once more", n)
-	}
-	for _, tt := range []struct {
-		nonce string
-		count uint32
-		want  bool
-	}{
-		{"third", 0, false},
-		{"third", 9, true},
-		{"third", 10, true}, // as numbers, not as texts
-		{"third", 9, false},
-		{"third", 1<<32 - 1, true},
-		{"third", 1<<32 - 1, false},
-		{"fourth", 1, true},
-	} {
-		if ok, err := nodes[tt.count%2].Use(t.Context(), tt.nonce, tt.count, until); ok != tt.want || err != nil {
-			t.Errorf("%s, %d: %v, %v", tt.nonce, tt.count, ok, err)
-		}
-	}
+	replaytest.Counts(t, [2]digest.Counts{openCounts(t, connect(t, server), clock.Now), openCounts(t, connect(t, server), clock.Now)},
+		clock.Now().Add(digest.NonceLife))
 }
 
 // usedUntil returns for how long Redis keeps the only key it holds.

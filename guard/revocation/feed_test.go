@@ -167,7 +167,8 @@ func (h *house) options() revocation.Options {
 	}
 }
 
-// bubble follows a house in a bubble of its own time.
+// bubble follows a house in a bubble of its own time. What the feed is to find from the start is for
+// change to say: the feed may act before f does.
 func bubble(t *testing.T, change func(*house, *revocation.Options), f func(t *testing.T, h *house, feed *revocation.Feed)) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -313,8 +314,8 @@ func TestThreat_TK11_Partition(t *testing.T) {
 }
 
 func TestThreat_TK11_PartitionWithIntrospection(t *testing.T) {
-	bubble(t, func(_ *house, o *revocation.Options) { o.OnStale = revocation.Introspect }, func(t *testing.T, h *house, feed *revocation.Feed) {
-		h.change(func() { h.active["good"] = true; h.proxied = true })
+	proxied := func(h *house, o *revocation.Options) { h.proxied, o.OnStale = true, revocation.Introspect }
+	bubble(t, proxied, func(t *testing.T, _ *house, feed *revocation.Feed) {
 		synctest.Wait()
 		// The stream is silent and polls are not: the feed is trusted.
 		want(t, "polled", feed, alice(), "")
@@ -347,8 +348,8 @@ func TestThreat_TK11_PartitionWithIntrospection(t *testing.T) {
 
 // Behind a proxy that gathers streams the feed is polled, and trusted throughout.
 func TestProxyThatCutsStreams(t *testing.T) {
-	bubble(t, nil, func(t *testing.T, h *house, feed *revocation.Feed) {
-		h.change(func() { h.proxied = true })
+	proxied := func(h *house, _ *revocation.Options) { h.proxied = true }
+	bubble(t, proxied, func(t *testing.T, h *house, feed *revocation.Feed) {
 		if err := feed.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -399,8 +400,8 @@ func TestThreat_TK11_SnapshotTakesNothingBack(t *testing.T) {
 }
 
 func TestTokenOfTheFeedIsReplaced(t *testing.T) {
-	bubble(t, nil, func(t *testing.T, h *house, feed *revocation.Feed) {
-		h.change(func() { h.revoked = true })
+	revoked := func(h *house, _ *revocation.Options) { h.revoked = true }
+	bubble(t, revoked, func(t *testing.T, h *house, feed *revocation.Feed) {
 		if err := feed.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -64,25 +65,33 @@ func (h *House) every(ctx context.Context, interval time.Duration, name string, 
 	}
 }
 
-// Sweep deletes, in small batches, what has expired everywhere in the house.
+// Sweep deletes, in small batches, what has expired everywhere in the house, and rotates the keys that
+// are due. What fails in one place is told, and keeps nothing from being done in another.
 func (h *House) Sweep(ctx context.Context) error {
-	if _, err := h.People.Sweep(ctx, h.DB); err != nil {
-		return err
+	var failed []error
+	for _, sweep := range []func(context.Context) error{
+		emptied(func(ctx context.Context) (int64, error) { return h.People.Sweep(ctx, h.DB) }),
+		emptied(func(ctx context.Context) (int64, error) { return h.SignIn.Sweep(ctx, h.DB) }),
+		emptied(h.Outbox.Sweep),
+		func(ctx context.Context) error { return h.APIKeys.Sweep(ctx, h.DB) },
+		h.Logouts.Sweep,
+		func(ctx context.Context) error { return h.Checkup.Sweep(ctx, h.DB) },
+		h.sweepKeys,
+		func(ctx context.Context) error { return h.Grants.Sweep(ctx, h.DB) },
+	} {
+		failed = append(failed, sweep(ctx))
 	}
-	if _, err := h.SignIn.Sweep(ctx, h.DB); err != nil {
-		return err
+	return errors.Join(failed...)
+}
+
+// emptied repeats a sweep until there is nothing left for it: what strangers can make faster than one
+// batch in ten minutes would otherwise pile up.
+func emptied(batch func(context.Context) (deleted int64, err error)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for {
+			if n, err := batch(ctx); n == 0 || err != nil {
+				return err
+			}
+		}
 	}
-	if err := h.APIKeys.Sweep(ctx, h.DB); err != nil {
-		return err
-	}
-	if err := h.Logouts.Sweep(ctx); err != nil {
-		return err
-	}
-	if err := h.Checkup.Sweep(ctx, h.DB); err != nil {
-		return err
-	}
-	if err := h.sweepKeys(ctx); err != nil {
-		return err
-	}
-	return h.Grants.Sweep(ctx, h.DB)
 }

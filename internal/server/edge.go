@@ -61,6 +61,8 @@ func (h *House) proxied(next http.Handler) http.Handler {
 				return
 			}
 			r.RemoteAddr = net.JoinHostPort(client.String(), "0")
+		} else if err == nil {
+			h.proxyNotConfigured(peer.Addr(), r.Header)
 		}
 		for name := range r.Header {
 			if slices.Contains(forwardHeaders, name) || strings.Contains(name, "_") {
@@ -118,6 +120,7 @@ func (h *House) misdirected(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, h.Tenant.Origin()+r.URL.RequestURI(), http.StatusFound)
 		return
 	}
+	h.hostNotServed(r.Host)
 	httpx.WriteJSON(w, http.StatusMisdirectedRequest, map[string]string{"error": "invalid_request", "error_description": "This host name is not served here."})
 }
 

@@ -68,6 +68,7 @@ type House struct {
 	Logouts *backchannel.Logouts
 
 	watcher *feed.Watcher
+	advice  advice
 	leave   sync.Once
 	leaving chan struct{} // closed when streams are to end
 }

@@ -51,9 +51,12 @@ const (
 // stands twice, a name both plain and encoded, something required that is
 // missing. Parameters it does not know are passed over (RFC 7616 §3.4).
 func ParseCredentials(header string) (*Credentials, error) {
-	scheme, rest, _ := strings.Cut(header, " ")
+	scheme, rest := token(header)
 	if !strings.EqualFold(scheme, "Digest") {
 		return nil, ErrNotDigest
+	}
+	if rest != "" && rest[0] != ' ' {
+		return nil, malformed("no space behind the scheme")
 	}
 	if len(header) > maxHeader {
 		return nil, malformed("they are too long")

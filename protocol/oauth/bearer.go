@@ -88,10 +88,10 @@ func headerToken(headers []string, dpop bool) (PresentedToken, error) {
 	if len(headers) == 0 {
 		return PresentedToken{}, ErrNoToken
 	}
-	rest, ok := cutScheme(headers[0], "Bearer")
+	rest, ok := CutScheme(headers[0], "Bearer")
 	p := PresentedToken{}
 	if !ok && dpop {
-		rest, ok = cutScheme(headers[0], "DPoP")
+		rest, ok = CutScheme(headers[0], "DPoP")
 		p.DPoP = true
 	}
 	if !ok {
@@ -104,8 +104,11 @@ func headerToken(headers []string, dpop bool) (PresentedToken, error) {
 	return p, nil
 }
 
-// cutScheme returns what stands behind the name of a scheme.
-func cutScheme(header, scheme string) (rest string, ok bool) {
+// CutScheme returns what stands behind the name of a scheme in an Authorization
+// header (RFC 9110 §11.4), the space between them included. It is false for
+// credentials of another scheme, also of one whose name only begins alike; true for
+// those whose sender got the space wrong: they are malformed, not somebody else's.
+func CutScheme(header, scheme string) (rest string, ok bool) {
 	if len(header) < len(scheme) || !strings.EqualFold(header[:len(scheme)], scheme) {
 		return "", false
 	}

@@ -32,6 +32,9 @@ var (
 		Code: fault.Busy, Message: "It is not certain whether this was done. Look before you try again.", RetryAfter: 2 * time.Second,
 		Err: errors.New("the outcome of the commit is unknown"),
 	}
+	// ErrText says that a statement was given text that is not UTF-8, or that holds a NUL: neither engine keeps such text, so
+	// nothing was written, and no row has it. Whoever sent it was wrong (400), not the house.
+	ErrText error = &fault.Error{Code: fault.Invalid, Message: "This holds characters that are not text.", Err: errors.New("text must be UTF-8 without NUL")}
 	// ErrClosed is returned by every method after [DB.Close].
 	ErrClosed = errors.New("the database is closed")
 )
@@ -62,8 +65,12 @@ func isConflict(err error) bool {
 	return ok && (pg.Code == "40001" || pg.Code == "40P01")
 }
 
-// mark adds ErrBusy to an error that speaks of the database's state rather than of the statement, and leaves no doubt.
+// mark adds ErrText to PostgreSQL's refusal of text, and ErrBusy to an error that speaks of the database's state rather than of
+// the statement, and leaves no doubt.
 func mark(err error) error {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "22021" { // character_not_in_repertoire
+		return fmt.Errorf("%w: %w", ErrText, err)
+	}
 	if err == nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrUnknownOutcome) || !unavailable(err) {
 		return err
 	}

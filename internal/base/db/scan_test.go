@@ -2,12 +2,14 @@ package db_test
 
 import (
 	"database/sql"
+	"errors"
 	"math"
 	"reflect"
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db/dbtest"
+	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 )
 
 var scanSchema = series("0001_values.sql", `CREATE TABLE vals (id BIGINT PRIMARY KEY, t TEXT, b BYTEA, n BIGINT, ok BOOLEAN)`)
@@ -18,6 +20,50 @@ type (
 	count  int32
 	flag   bool
 )
+
+// TestTextThatIsNone: what strangers send in place of text is their mistake on both engines, whichever way it comes in, and never
+// takes a connection along.
+func TestTextThatIsNone(t *testing.T) {
+	dbtest.Each(t, scanSchema, func(t *testing.T, d *db.DB) {
+		ctx, h := t.Context(), d.System()
+		for _, text := range []string{"\x00", "a\x00b", "\xff", "\xed\xa0\x80", "a\xc3"} {
+			var id int64
+			for way, run := range map[string]func() error{
+				"read": func() error { return h.QueryRow(ctx, `SELECT id FROM vals WHERE t = $1`, text).Scan(&id) },
+				"read in a verb": func() error {
+					return h.Write(ctx, func(tx *db.Tx) error { return tx.QueryRow(`SELECT id FROM vals WHERE t = $1`, text).Scan(&id) })
+				},
+				"first in a verb": func() error {
+					return h.Write(ctx, func(tx *db.Tx) error {
+						_, err := tx.Exec(`INSERT INTO vals (id, t) VALUES (1, $1)`, name(text))
+						return err
+					})
+				},
+				"second in a verb": func() error {
+					return h.Write(ctx, func(tx *db.Tx) error {
+						if _, err := tx.Exec(`INSERT INTO vals (id, t) VALUES (1, 'x')`); err != nil {
+							return err
+						}
+						_, err := tx.Exec(`UPDATE vals SET t = $1 WHERE id = 1`, text)
+						return err
+					})
+				},
+				"a verb of one statement": func() error {
+					_, err := h.Exec(ctx, `INSERT INTO vals (id, t) VALUES (1, $1)`, func() []any { return []any{text} })
+					return err
+				},
+			} {
+				if err := run(); !errors.Is(err, db.ErrText) || !fault.Is(err, fault.Invalid) {
+					t.Errorf("%q, %s: %v", text, way, err)
+				}
+			}
+		}
+		var n int64
+		if err := h.QueryRow(ctx, `SELECT COUNT(*) FROM vals`).Scan(&n); err != nil || n != 0 {
+			t.Errorf("%d rows were written, %v", n, err)
+		}
+	})
+}
 
 // TestArgumentsAndColumns stores and reads every kind of value the house uses, the same on both engines.
 func TestArgumentsAndColumns(t *testing.T) {

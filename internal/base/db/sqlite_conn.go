@@ -128,7 +128,7 @@ func sqliteValue(arg any) (driver.Value, error) {
 		return nil, err
 	}
 	if s, ok := v.(string); ok && (!utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0) {
-		return nil, errors.New("text must be UTF-8 without NUL")
+		return nil, ErrText
 	}
 	return v, nil
 }

@@ -218,13 +218,14 @@ func TestThreat_SR03_HostileAnswers(t *testing.T) {
 	}))
 	defer web.Close()
 	defer close(stop)
-	client := outbound.New(outbound.Options{Loopback: true, Timeout: time.Second})
+	client := outbound.New(outbound.Options{Loopback: true, Timeout: time.Minute})
 	for path, ok := range map[string]bool{"/headers": false, "/zipped": true, "/endless": true} {
 		if _, err := do(t, client, web.URL+path); (err == nil) != ok {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	if _, err := do(t, client, web.URL+"/slow?secret=1"); err == nil || strings.Contains(err.Error(), "secret") {
+	hasty := outbound.New(outbound.Options{Loopback: true, Timeout: time.Second})
+	if _, err := do(t, hasty, web.URL+"/slow?secret=1"); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("slow: %v", err)
 	}
 }

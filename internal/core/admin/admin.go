@@ -105,7 +105,7 @@ func (a *Admin) RotateSecret(ctx context.Context, tn *tenant.Tenant, clientID st
 // DeleteClient deletes a client and ends everything that users granted to it.
 func (a *Admin) DeleteClient(ctx context.Context, tn *tenant.Tenant, clientID string, by audit.Origin) error {
 	return tn.DB.Write(ctx, func(tx *db.Tx) error {
-		if err := a.Grants.EndClient(tx, clientID, "client_deleted"); err != nil {
+		if err := a.Grants.ForgetClient(tx, clientID); err != nil {
 			return err
 		}
 		if err := a.APIKeys.EndOfClient(tx, clientID, "client_deleted"); err != nil {

@@ -62,7 +62,7 @@ func types(t *testing.T, tn *tenant.Tenant) (out []audit.Type) {
 		t.Fatal(err)
 	}
 	for _, e := range events {
-		if e.Actor != "operator:ada" {
+		if e.Actor != "operator:ada" && e.Type != audit.ConsentGranted { // which is a person's own
 			t.Errorf("%s by %q", e.Type, e.Actor)
 		}
 		out = append(out, e.Type)
@@ -103,6 +103,7 @@ func TestEveryVerbIsRecorded(t *testing.T) {
 				return err
 			},
 			func() error { return a.DeleteAPI(ctx, tn, audience, by) },
+			func() error { return a.Grants.Consent(ctx, tn, user.ID, client.ClientID, audience, oauth.Scope{"fly"}) },
 			func() error { return a.DeleteClient(ctx, tn, client.ClientID, by) },
 		} {
 			if err := step(); err != nil {
@@ -111,7 +112,7 @@ func TestEveryVerbIsRecorded(t *testing.T) {
 		}
 		want := []audit.Type{
 			audit.UserCreated, audit.APICreated, audit.ClientCreated, audit.ClientUpdated, audit.PermissionsGranted, audit.PermissionsWithdrawn,
-			audit.PermissionsGranted, audit.ClientSecretRotated, audit.APIUpdated, audit.APIDeleted, audit.ClientDeleted,
+			audit.PermissionsGranted, audit.ClientSecretRotated, audit.APIUpdated, audit.APIDeleted, audit.ConsentGranted, audit.ClientDeleted,
 		}
 		if got := types(t, tn); !slices.Equal(got, want) {
 			t.Errorf("the record is %v, want %v", got, want)
@@ -121,6 +122,9 @@ func TestEveryVerbIsRecorded(t *testing.T) {
 		}
 		if left, _, err := a.Apps.ListClientGrants(ctx, tn, "", "", apps.Page{Limit: 10}); err != nil || len(left) != 0 {
 			t.Errorf("grants of a client and at an API that are gone: %v %v", left, err)
+		}
+		if left, err := a.Grants.Consented(ctx, tn, user.ID, client.ClientID, audience); err != nil || len(left) != 0 {
+			t.Errorf("consent to a client that is gone: %v %v", left, err)
 		}
 	})
 }

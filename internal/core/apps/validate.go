@@ -17,8 +17,11 @@ import (
 // Limits of what a client or API may hold.
 const (
 	maxName        = 200
+	maxDescription = 2000
+	maxAudience    = 600
 	maxURIs        = 100
 	maxPermissions = 1000
+	maxAskers      = 100 // clients that one API authenticates as
 	// MaxAccessTokenLifetime bounds every API's own figure: a rule that takes tokens back must
 	// be kept for so long.
 	MaxAccessTokenLifetime = time.Hour
@@ -35,7 +38,7 @@ func (c *Client) Validate() error {
 	if c.Profile != OAuth21 && c.Profile != OIDCBasic {
 		return fault.Field("profile", "%q is none of oauth2.1, oidc-basic", c.Profile)
 	}
-	if err := cmp.Or(validName(c.Name), validText("description", c.Description)); err != nil {
+	if err := cmp.Or(validName(c.Name), validText("description", c.Description, maxDescription), validText("default_audience", c.Audience, maxAudience)); err != nil {
 		return err
 	}
 	if err := c.validateURIs(); err != nil {
@@ -143,11 +146,11 @@ func isOrigin(s string) bool {
 // Validate checks an API as it is to be stored. The error is a [fault.Error] that names the field
 // as the management API spells it.
 func (a *API) Validate() error {
-	if err := cmp.Or(validName(a.Name), validText("identifier", a.Identifier)); err != nil {
+	if err := cmp.Or(validName(a.Name), validText("identifier", a.Identifier, maxAudience)); err != nil {
 		return err
 	}
 	u, err := url.Parse(a.Identifier)
-	if err != nil || !u.IsAbs() || u.Fragment != "" || len(a.Identifier) > 600 || strings.ContainsAny(a.Identifier, " \t\r\n") {
+	if err != nil || !u.IsAbs() || u.Fragment != "" || strings.ContainsAny(a.Identifier, " \t\r\n") {
 		return fault.Field("identifier", "must be an absolute URI without fragment, such as https://api.example.com/ (nothing is ever fetched from it)")
 	}
 	switch {
@@ -159,6 +162,13 @@ func (a *API) Validate() error {
 		return fault.Field("token_lifetime", "must be 1 to %d seconds", int(MaxAccessTokenLifetime.Seconds()))
 	case len(a.Permissions) > maxPermissions:
 		return fault.Field("scopes", "at most %d", maxPermissions)
+	case len(a.IntrospectionClients) > maxAskers:
+		return fault.Field("introspection_clients", "at most %d", maxAskers)
+	}
+	for _, clientID := range a.IntrospectionClients {
+		if err := validText("introspection_clients", clientID, maxName); err != nil {
+			return err
+		}
 	}
 	seen := map[string]bool{}
 	for _, p := range a.Permissions {
@@ -168,7 +178,7 @@ func (a *API) Validate() error {
 		if isOpenIDScope(p.Value) {
 			return fault.Field("scopes", "%q is a scope of OpenID Connect and belongs to no API", p.Value)
 		}
-		if err := validText("scopes", p.Description); err != nil {
+		if err := validText("scopes", p.Description, maxDescription); err != nil {
 			return err
 		}
 		seen[p.Value] = true
@@ -190,11 +200,14 @@ func validName(name string) error {
 	if strings.TrimSpace(name) == "" || len(name) > maxName {
 		return fault.Field("name", "must have 1 to %d bytes", maxName)
 	}
-	return validText("name", name)
+	return validText("name", name, maxName)
 }
 
-// validText: what somebody wrote stands on pages where people decide, on terminals and in logs.
-func validText(field, s string) error {
+// validText: what somebody wrote stands on pages where people decide, on terminals and in logs, and is held in memory.
+func validText(field, s string, most int) error {
+	if len(s) > most {
+		return fault.Field(field, "must have at most %d bytes", most)
+	}
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
 		return fault.Field(field, "must not hold control characters, nor such that turn the direction of writing")
 	}

@@ -71,14 +71,18 @@ func Record(tx *db.Tx, e Event) error {
 type Query struct {
 	UserID string // only those that concern this user; empty for all
 	Before string // only those older than the event with this id; empty for the newest
+	Offset int    // how many of those to pass over
 	Limit  int    // 1 to 100; 50 when zero
 }
 
 const (
 	selectEvents = `SELECT id, at, event, actor, user_id, client_id, address, user_agent, detail FROM audit_events
-		WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3`
+		WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3 OFFSET $4`
 	selectEventsOfUser = `SELECT id, at, event, actor, user_id, client_id, address, user_agent, detail FROM audit_events
-		WHERE tenant_id = $1 AND id < $2 AND user_id = $4 ORDER BY id DESC LIMIT $3`
+		WHERE tenant_id = $1 AND id < $2 AND user_id = $5 ORDER BY id DESC LIMIT $3 OFFSET $4`
+
+	countEvents       = `SELECT count(*) FROM audit_events WHERE tenant_id = $1`
+	countEventsOfUser = `SELECT count(*) FROM audit_events WHERE tenant_id = $1 AND user_id = $2`
 )
 
 // List returns events, newest first. The id of the last one is the next page's Before.
@@ -89,7 +93,7 @@ func List(ctx context.Context, tn *tenant.Tenant, q Query) ([]Event, error) {
 	if q.Before == "" {
 		q.Before = "z" // sorts after every UUID, in every collation
 	}
-	text, args := selectEvents, []any{Clean(q.Before), min(q.Limit, 100)}
+	text, args := selectEvents, []any{Clean(q.Before), min(q.Limit, 100), q.Offset}
 	if q.UserID != "" {
 		text, args = selectEventsOfUser, append(args, Clean(q.UserID))
 	}
@@ -113,4 +117,16 @@ func List(ctx context.Context, tn *tenant.Tenant, q Query) ([]Event, error) {
 		out = append(out, e)
 	}
 	return out, rows.Err()
+}
+
+// Count returns how many events there are that concern a user; all, if userID is empty.
+func Count(ctx context.Context, tn *tenant.Tenant, userID string) (n int64, err error) {
+	text, args := countEvents, []any(nil)
+	if userID != "" {
+		text, args = countEventsOfUser, []any{Clean(userID)}
+	}
+	if err := tn.DB.QueryRow(ctx, text, args...).Scan(&n); err != nil {
+		return 0, fmt.Errorf("audit: count: %w", err)
+	}
+	return n, nil
 }

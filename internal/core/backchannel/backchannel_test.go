@@ -358,26 +358,16 @@ func TestThreat_LO06_TriedAgainAndGivenUp(t *testing.T) {
 // Whatever an application does, the outcome is written down, and nothing it says is followed or read to
 // its end.
 func TestThreat_LO06_HostileReceivers(t *testing.T) {
-	each(t, func(o *backchannel.Options) {
-		o.HTTP = outbound.New(outbound.Options{Loopback: true, Timeout: time.Second})
-	}, func(t *testing.T, w *world) {
+	each(t, nil, func(t *testing.T, w *world) {
 		trap := newReceiver(t, nil)
 		dead := newReceiver(t, nil)
 		dead.Close()
-		ended := make(chan struct{})
-		t.Cleanup(func() { close(ended) })
 		for name, try := range map[string]struct {
 			uri     string
 			answer  func(w http.ResponseWriter, r *http.Request)
 			failure backchannel.Failure
 			state   backchannel.State
 		}{
-			"slow": {answer: func(w http.ResponseWriter, r *http.Request) {
-				select {
-				case <-ended:
-				case <-r.Context().Done():
-				}
-			}, failure: backchannel.TimedOut},
 			"dead":         {uri: dead.URL, failure: backchannel.Unreachable},
 			"inside":       {uri: "https://10.0.0.1/logout", failure: backchannel.AddressRefused},
 			"metadata":     {uri: "https://169.254.169.254/latest/meta-data/", failure: backchannel.AddressRefused},
@@ -406,6 +396,26 @@ func TestThreat_LO06_HostileReceivers(t *testing.T) {
 		}
 		if n := len(trap.take()); n != 0 {
 			t.Errorf("followed %d redirects", n)
+		}
+	})
+	// Nobody is waited for longer than the client of requests is patient.
+	each(t, func(o *backchannel.Options) {
+		o.HTTP = outbound.New(outbound.Options{Loopback: true, Timeout: time.Second})
+	}, func(t *testing.T, w *world) {
+		ended := make(chan struct{})
+		slow := newReceiver(t, func(_ http.ResponseWriter, r *http.Request) {
+			select {
+			case <-ended:
+			case <-r.Context().Done():
+			}
+		})
+		t.Cleanup(func() { close(ended) })
+		c := w.client("slow", slow.URL)
+		w.join("session", "ada", c)
+		w.signOut("session")
+		w.deliver(1)
+		if got := w.receipt(c); got.State != backchannel.Waiting || got.Failure != backchannel.TimedOut {
+			t.Errorf("%+v", got)
 		}
 	})
 }

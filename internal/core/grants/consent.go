@@ -76,7 +76,7 @@ func (g *Grants) ForgetClient(tx *db.Tx, clientID string) error {
 	if _, err := tx.Exec(deleteConsentsOfClient, clientID); err != nil {
 		return fmt.Errorf("grants: forget consents: %w", err)
 	}
-	return g.EndClient(tx, clientID, "client deleted")
+	return g.EndClient(tx, clientID, "client_deleted")
 }
 
 // ForgetUser forgets, inside tx, every consent of a user who is to be deleted. What it led to is

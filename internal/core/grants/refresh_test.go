@@ -1,6 +1,7 @@
 package grants_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
@@ -52,6 +54,37 @@ func TestThreat_TK06_ReuseKillsTheFamilyForGood(t *testing.T) {
 			})
 		})
 	}
+}
+
+// hangUp is a clock whose reading makes a caller hang up: in the middle of a verb, at the same moment in each run.
+type hangUp struct {
+	*clock.Virtual
+	caller context.CancelFunc
+}
+
+// Now implements clock.Clock.
+func (h hangUp) Now() time.Time {
+	h.caller()
+	return h.Virtual.Now()
+}
+
+func TestThreat_TK06_HangingUpSavesNoThief(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		used := w.family(t, spa, "ada").RefreshToken
+		current := w.mustRefresh(t, spa, used)
+		w.now.Advance(overlap + time.Second)
+		ctx, leave := context.WithCancel(bg)
+		n := node{grants.New(hangUp{w.now, leave}, w.keys), w.tn}
+		p, err := n.ParseRefreshToken(n.tn, used)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = n.Refresh(ctx, n.tn, spa, p, func(*grants.Family) error { return nil }) // nobody reads the answer
+		w.wantDead(t, spa, "the current token", current)
+		if w.events(t, "ada", audit.RefreshTokenReused) != 1 {
+			t.Error("nobody is told of the theft")
+		}
+	})
 }
 
 func TestThreat_TK06_ParallelReuseIsRecordedOnce(t *testing.T) {

@@ -77,9 +77,10 @@ func (g *Grants) RevokeGrant(tx *db.Tx, gid, because string) error {
 }
 
 // revokeStolen is RevokeGrant of a grant that somebody else has a credential of, and notes e. It
-// does nothing for a grant that has been revoked before: whoever goes on trying writes nothing.
+// does nothing for a grant that has been revoked before: whoever goes on trying writes nothing. That ctx
+// ends does not stop it: a thief must not get away by hanging up.
 func (g *Grants) revokeStolen(ctx context.Context, tn *tenant.Tenant, gid, because string, e audit.Event) error {
-	err := tn.DB.Write(ctx, func(tx *db.Tx) error {
+	err := tn.DB.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
 		n, lived, err := g.revoke(tx, gid, because)
 		if err != nil || !lived {
 			return err

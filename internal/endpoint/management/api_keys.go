@@ -116,7 +116,7 @@ func listAPIKeys(c *call) (answer, error) {
 		return answer{}, err
 	}
 	keys, total, err := c.APIKeys.List(c.ctx, c.tn, access.APIKeyQuery{
-		UserID: c.query.get("user_id"), ClientID: c.query.get("client_id"), Page: apps.Page{Offset: p.offset(), Limit: p.perPage},
+		UserID: c.query.get("user_id"), ClientID: c.query.get("client_id"), Page: apps.Page{Offset: p.offset, Limit: p.limit},
 	})
 	if err != nil {
 		return answer{}, err

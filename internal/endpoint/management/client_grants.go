@@ -43,7 +43,7 @@ func listClientGrants(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	grants, total, err := c.Apps.ListClientGrants(c.ctx, c.tn, c.query.get("client_id"), c.query.get("audience"), apps.Page{Offset: p.offset(), Limit: p.perPage})
+	grants, total, err := c.Apps.ListClientGrants(c.ctx, c.tn, c.query.get("client_id"), c.query.get("audience"), apps.Page{Offset: p.offset, Limit: p.limit})
 	if err != nil {
 		return answer{}, err
 	}

@@ -254,7 +254,7 @@ func listClients(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	clients, total, err := c.Apps.ListClients(c.ctx, c.tn, apps.Page{Offset: p.offset(), Limit: p.perPage})
+	clients, total, err := c.Apps.ListClients(c.ctx, c.tn, apps.Page{Offset: p.offset, Limit: p.limit})
 	if err != nil {
 		return answer{}, err
 	}

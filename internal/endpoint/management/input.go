@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -89,6 +90,15 @@ func readQuery(raw string, known []string) (query, error) {
 
 func (q query) get(name string) string { return url.Values(q).Get(name) }
 
+func (q query) has(name string) bool { return url.Values(q).Has(name) }
+
+// without returns the query less one parameter.
+func (q query) without(name string) query {
+	rest := maps.Clone(q)
+	delete(rest, name)
+	return rest
+}
+
 // number reads a parameter between two bounds.
 func (q query) number(name string, least, most, otherwise int) (int, error) {
 	text := q.get(name)
@@ -102,20 +112,34 @@ func (q query) number(name string, least, most, otherwise int) (int, error) {
 	return n, nil
 }
 
-// paging is which part of a list is asked for.
+// paging is which part of a list is asked for: by the number of a page, or by where the part before
+// ended.
 type paging struct {
-	page, perPage int
+	offset, limit int
 	totals        bool
+	next          bool // tell where the part ends
 }
 
-func (p paging) offset() int { return p.page * p.perPage }
-
 func (q query) paging() (p paging, err error) {
-	if p.page, err = q.number("page", 0, maxPage, 0); err != nil {
+	page, err := q.number("page", 0, maxPage, 0)
+	if err != nil {
 		return p, err
 	}
-	if p.perPage, err = q.number("per_page", 1, maxPerPage, 50); err != nil {
+	if p.limit, err = q.number("per_page", 1, maxPerPage, 50); err != nil {
 		return p, err
+	}
+	p.offset = page * p.limit
+	if q.has("from") || q.has("take") {
+		if q.has("page") || q.has("per_page") {
+			return p, badQuery("Query validation error: page and per_page exclude from and take.")
+		}
+		if p.offset, err = q.number("from", 0, maxPage*maxPerPage, 0); err != nil {
+			return p, err
+		}
+		if p.limit, err = q.number("take", 1, maxPerPage, 50); err != nil {
+			return p, err
+		}
+		p.next = true
 	}
 	switch q.get("include_totals") {
 	case "", "false":
@@ -127,15 +151,25 @@ func (q query) paging() (p paging, err error) {
 	return p, nil
 }
 
-// list answers with the items of a page, or, when totals are wanted, with an object around them.
+// listing is a list with something around it.
+type listing map[string]any
+
+// list answers with the items of a page, or, when more is wanted, with an object around them.
 func list[T any](p paging, name string, items []T, total int64) (answer, error) {
 	if items == nil {
 		items = []T{}
 	}
-	if !p.totals {
+	around := listing{name: items}
+	if p.totals {
+		around["start"], around["limit"], around["length"], around["total"] = p.offset, p.limit, len(items), total
+	}
+	if end := p.offset + len(items); p.next && int64(end) < total {
+		around["next"] = strconv.Itoa(end)
+	}
+	if !p.totals && !p.next {
 		return ok(items)
 	}
-	return ok(map[string]any{"start": p.offset(), "limit": p.perPage, "length": len(items), "total": total, name: items})
+	return ok(around)
 }
 
 // clip keeps what a stranger sent short enough for a message.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-dev/gatehouse/internal/base/db/dbtest"
+	"github.com/gatehouse-dev/gatehouse/internal/core/schema"
 	"github.com/gatehouse-dev/gatehouse/internal/endpoint/management"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
@@ -153,4 +155,59 @@ func TestThreat_HT05_MethodsAreThoseOfTheTable(t *testing.T) {
 		}
 	}
 	c.want(200, "GET", "users/"+bob, nil)
+}
+
+// Bytes that are no text are refused in words, wherever they stand, on both engines.
+func TestThreat_DB13_BytesThatAreNoText(t *testing.T) {
+	for name, database := range map[string]func(t *testing.T) string{
+		"SQLite":     func(t *testing.T) string { return "sqlite:" + dbtest.TemplateSQLite(t, schema.Files) },
+		"PostgreSQL": func(t *testing.T) string { return dbtest.TemplatePostgreSQL(t, schema.Files) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			node := servertest.New(t, servertest.Options{Database: database(t)})
+			c := asMachine(t, node)
+			bob, machine := node.UserID(t, demo.Stranger), node.Content.Client(demo.Machine).ClientID
+			for list, parameters := range map[string][]string{
+				"users": {"q", "email"}, "client-grants": {"client_id", "audience"}, "resource-servers": {"identifier"}, "api-keys": {"user_id", "client_id"},
+				"logout-receipts": {"client_id", "user_id", "session_id"}, "logs": {"from", "user_id"},
+			} {
+				for _, parameter := range parameters {
+					for _, bytes := range []string{"%00", "%FF"} {
+						if got := c.do("GET", list+"?"+parameter+"="+bytes, nil); got.status >= 500 {
+							t.Errorf("%s?%s=%s: %d %s", list, parameter, bytes, got.status, got.raw)
+						}
+					}
+				}
+			}
+			nul := "\x00"
+			for call, bodies := range map[string][]m{
+				"POST clients": {{"name": nul}, {"name": "x", "description": nul}, {"name": "x", "default_audience": nul}, {"name": "x", "callbacks": []string{"https://a.example/" + nul}}},
+				"POST client-grants": {
+					{"client_id": nul, "audience": demo.Audience}, {"client_id": machine, "audience": nul}, {"client_id": machine, "audience": demo.Audience, "scope": []string{nul}},
+				},
+				"POST resource-servers": {
+					{"identifier": nul}, {"identifier": "https://a.example/" + nul}, {"identifier": "https://a.example/", "name": nul},
+					{"identifier": "https://a.example/", "introspection_clients": []string{nul}}, {"identifier": "https://a.example/", "scopes": []m{{"value": "a", "description": nul}}},
+				},
+				"POST users": {
+					{"email": "a" + nul + "@example.com"}, {"email": "a@example.com", "name": nul}, {"email": "a@example.com", "nickname": nul}, {"email": "a@example.com", "picture": nul},
+				},
+				"POST users/" + bob + "/permissions":   {{"permissions": []m{{"permission_name": nul, "resource_server_identifier": demo.Audience}}}, {"permissions": []m{{"permission_name": "x", "resource_server_identifier": nul}}}},
+				"DELETE users/" + bob + "/permissions": {{"permissions": []m{{"permission_name": nul, "resource_server_identifier": demo.Audience}}}, {"permissions": []m{{"permission_name": "x", "resource_server_identifier": nul}}}},
+				"POST tickets/password-change":         {{"user_id": nul}},
+				"POST api-keys": {
+					{"name": nul, "user_id": bob, "audience": demo.Audience}, {"name": "x", "user_id": nul, "audience": demo.Audience}, {"name": "x", "client_id": nul, "audience": demo.Audience},
+					{"name": "x", "user_id": bob, "audience": nul}, {"name": "x", "user_id": bob, "audience": demo.Audience, "org_id": nul},
+				},
+				"POST apps": {{"building": nul}, {"building": "spa", "sdk": nul}, {"building": "spa", "sdk": "auth0-react", "name": nul}},
+			} {
+				method, path, _ := strings.Cut(call, " ")
+				for _, body := range bodies {
+					if got := c.do(method, path, body); got.status >= 500 || got.status < 400 {
+						t.Errorf("%s with %v: %d %s", call, body, got.status, got.raw)
+					}
+				}
+			}
+		})
+	}
 }

@@ -35,7 +35,7 @@ func listLogoutReceipts(c *call) (answer, error) {
 		return answer{}, err
 	}
 	receipts, total, err := c.Logouts.Receipts(c.ctx, c.tn, backchannel.Query{
-		ClientID: c.query.get("client_id"), UserID: c.query.get("user_id"), SID: c.query.get("session_id"), Offset: p.offset(), Limit: p.perPage,
+		ClientID: c.query.get("client_id"), UserID: c.query.get("user_id"), SID: c.query.get("session_id"), Offset: p.offset, Limit: p.limit,
 	})
 	if err != nil {
 		return answer{}, err

@@ -17,20 +17,39 @@ type logBody struct {
 	Details   map[string]any `json:"details"`
 }
 
-// listLogs answers with events, newest first. The log_id of the last one is the from of the next
-// page.
+// listLogs answers with events, newest first, all or those of the user whom the path names. A part
+// is asked for by page, or by the log_id of the last event of the part before, which is its from:
+// that stays right while new events come.
 func listLogs(c *call) (answer, error) {
-	take, err := c.query.number("take", 1, maxPerPage, 50)
+	if sort := c.query.get("sort"); sort != "" && sort != "date:-1" {
+		return answer{}, badQuery("Query validation error: sort can only be date:-1.")
+	}
+	q := audit.Query{UserID: c.query.get("user_id"), Before: c.query.get("from")}
+	if c.id != "" {
+		q.UserID = c.id
+	}
+	p, err := c.query.without("from").paging()
 	if err != nil {
 		return answer{}, err
 	}
-	events, err := audit.List(c.ctx, c.tn, audit.Query{UserID: c.query.get("user_id"), Before: c.query.get("from"), Limit: take})
+	if q.Before != "" && p.offset > 0 {
+		return answer{}, badQuery("Query validation error: page excludes from.")
+	}
+	p.next = false
+	q.Offset, q.Limit = p.offset, p.limit
+	events, err := audit.List(c.ctx, c.tn, q)
 	if err != nil {
 		return answer{}, err
 	}
-	items := []logBody{}
+	var total int64
+	if p.totals {
+		if total, err = audit.Count(c.ctx, c.tn, q.UserID); err != nil {
+			return answer{}, err
+		}
+	}
+	var items []logBody
 	for _, e := range events {
 		items = append(items, logBody{e.ID, stamp(e.At), e.Type, e.Actor, e.UserID, e.ClientID, e.Address, e.UserAgent, e.Detail})
 	}
-	return ok(items)
+	return list(p, "logs", items, total)
 }

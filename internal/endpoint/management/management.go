@@ -128,13 +128,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (answer, error) {
 	if err := c.outrank(found.touches); err != nil {
 		return answer{}, err
 	}
-	if c.query, err = readQuery(r.URL.RawQuery, found.query); err != nil {
+	if c.query, err = readQuery(r.URL.RawQuery, found.parameters()); err != nil {
 		return answer{}, err
 	}
 	if c.body, err = readBody(w, r, found.takesBody); err != nil {
 		return answer{}, err
 	}
-	return found.handle(c)
+	a, err := found.handle(c)
+	if err == nil && r.Method == http.MethodGet {
+		a.body, err = c.query.pick(a.body)
+	}
+	return a, err
 }
 
 // find looks a request up in the table. The path is compared as it was sent: a segment that is

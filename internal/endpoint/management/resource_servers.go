@@ -79,7 +79,7 @@ func listAPIs(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	apis, total, err := c.Apps.ListAPIs(c.ctx, c.tn, c.query.get("identifier"), apps.Page{Offset: p.offset(), Limit: p.perPage})
+	apis, total, err := c.Apps.ListAPIs(c.ctx, c.tn, c.query.get("identifier"), apps.Page{Offset: p.offset, Limit: p.limit})
 	if err != nil {
 		return answer{}, err
 	}

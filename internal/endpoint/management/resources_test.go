@@ -302,6 +302,97 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+// What Auth0's SDKs put into a query without being asked to.
+func TestLists_AsSDKsAskForThem(t *testing.T) {
+	node := servertest.New(t, servertest.Options{})
+	c := asMachine(t, node)
+	alice := node.UserID(t, demo.Reader)
+	for _, path := range []string{ // of auth0 7 and auth0-python 4 and 6
+		"clients?include_fields=true",
+		"clients?page=0&per_page=50&include_totals=true",
+		"users?include_totals=true&include_fields=true&page=0&per_page=25",
+		"users?search_engine=v3&q=email%3A%22" + demo.Reader + "%22",
+		"users/" + alice + "?include_fields=true",
+		"users/" + alice + "/logs?page=0&per_page=50&include_totals=true",
+		"client-grants?include_totals=true&take=50",
+		"logs?page=0&per_page=50&include_totals=true",
+		"logs?per_page=50&page=0&include_totals=true&include_fields=true&sort=date%3A-1",
+	} {
+		c.want(200, "GET", path, nil)
+	}
+	for _, path := range []string{
+		"users?search_engine=v2", "users-by-email", "logs?sort=date%3A1", "logs?page=1&from=x", "client-grants?page=0&take=5", "client-grants?from=x", "client-grants?from=-1",
+		"clients?include_fields=maybe", "clients?fields=" + strings.Repeat("a,", 51), "users?connection=x",
+	} {
+		if got := c.want(400, "GET", path, nil); got.get("errorCode") != "invalid_query_string" {
+			t.Errorf("%s: %s", path, got.raw)
+		}
+	}
+	if found := c.want(200, "GET", "users-by-email?email="+strings.ToUpper(demo.Reader), nil).array; len(found) != 1 || found[0].(m)["user_id"] != alice {
+		t.Errorf("by e-mail: %v", found)
+	}
+	if found := c.want(200, "GET", "users-by-email?email=nobody@example.com", nil); found.raw != "[]" {
+		t.Errorf("nobody: %s", found.raw)
+	}
+}
+
+// A list that is read part by part has everything once, and its last part names no next.
+func TestClientGrants_FromTake(t *testing.T) {
+	c := asMachine(t, servertest.New(t, servertest.Options{}))
+	whole := c.want(200, "GET", "client-grants", nil).array
+	seen, next := map[any]bool{}, ""
+	for part := 0; part <= len(whole); part++ {
+		got := c.want(200, "GET", "client-grants?take=1"+next, nil)
+		for _, grant := range got.object["client_grants"].([]any) {
+			seen[grant.(m)["id"]] = true
+		}
+		if got.get("next") == "" {
+			break
+		}
+		next = "&from=" + got.get("next")
+	}
+	if len(whole) < 2 || len(seen) != len(whole) {
+		t.Errorf("%d of %d", len(seen), len(whole))
+	}
+}
+
+func TestFields(t *testing.T) {
+	node := servertest.New(t, servertest.Options{})
+	c := asMachine(t, node)
+	alice := node.UserID(t, demo.Reader)
+	if got := c.want(200, "GET", "users/"+alice+"?fields=email,user_id,nonsense", nil); len(got.object) != 2 || got.get("email") != demo.Reader {
+		t.Errorf("one: %s", got.raw)
+	}
+	if got := c.want(200, "GET", "users/"+alice+"?fields=email&include_fields=false", nil); got.object["email"] != nil || got.get("user_id") != alice {
+		t.Errorf("all but one: %s", got.raw)
+	}
+	if got := c.want(200, "GET", "clients?fields=name", nil).array; len(got) == 0 || len(got[0].(m)) != 1 {
+		t.Errorf("a list: %v", got)
+	}
+	got := c.want(200, "GET", "clients?fields=name&include_totals=true", nil).object
+	if items := got["clients"].([]any); len(items[0].(m)) != 1 || got["total"] != float64(len(items)) {
+		t.Errorf("a list with totals: %v", got)
+	}
+}
+
+// The pages of the record are those of its parts, and a user's are theirs.
+func TestLogs_Pages(t *testing.T) {
+	node := servertest.New(t, servertest.Options{})
+	c := asMachine(t, node)
+	id := c.want(201, "POST", "users", m{"email": "logged@example.com"}).get("user_id")
+	c.want(200, "PATCH", "users/"+id, m{"name": "X"})
+	whole := c.want(200, "GET", "users/"+id+"/logs", nil).array
+	second := c.want(200, "GET", "users/"+id+"/logs?page=1&per_page=1&include_totals=true", nil).object
+	if len(whole) != 2 || second["total"] != float64(2) || second["logs"].([]any)[0].(m)["log_id"] != whole[1].(m)["log_id"] {
+		t.Errorf("%v\nof %v", second, whole)
+	}
+	all := c.want(200, "GET", "logs?include_totals=true&per_page=1", nil).object
+	if all["length"] != float64(1) || all["total"].(float64) < 3 {
+		t.Errorf("%v", all)
+	}
+	asMachine(t, node, "read:users").want(403, "GET", "users/"+id+"/logs", nil)
+}
+
 // An id of another tenant is an id of nothing: same answer, same body, and no trace in a list.
 func TestThreat_AD02_OtherTenantsAreNotThere(t *testing.T) {
 	node := servertest.New(t, servertest.Options{})

@@ -29,6 +29,14 @@ func (r route) match(path string) (id string, ok bool) {
 	return id, isSegment(id)
 }
 
+// parameters are what a query may hold.
+func (r route) parameters() []string {
+	if r.method != "GET" {
+		return r.query
+	}
+	return append([]string{"fields", "include_fields"}, r.query...)
+}
+
 // isSegment reports whether s is one segment that means itself.
 func isSegment(s string) bool {
 	for i := range len(s) {
@@ -60,7 +68,7 @@ func routes() []route {
 		{post, "apps", "create:clients", nobody, nil, true, createApplication},
 		{get, "apps/{id}/check", "read:clients", nobody, nil, false, checkApplication},
 
-		{get, "client-grants", "read:client_grants", nobody, paged("client_id", "audience"), false, listClientGrants},
+		{get, "client-grants", "read:client_grants", nobody, paged("client_id", "audience", "from", "take"), false, listClientGrants},
 		{post, "client-grants", "create:client_grants", nobody, nil, true, createClientGrant},
 		{patch, "client-grants/{id}", "update:client_grants", nobody, nil, true, updateClientGrant},
 		{del, "client-grants/{id}", "delete:client_grants", nobody, nil, false, deleteClientGrant},
@@ -71,7 +79,8 @@ func routes() []route {
 		{patch, "resource-servers/{id}", "update:resource_servers", nobody, nil, true, updateAPI},
 		{del, "resource-servers/{id}", "delete:resource_servers", nobody, nil, false, deleteAPI},
 
-		{get, "users", "read:users", nobody, paged("q", "email"), false, listUsers},
+		{get, "users", "read:users", nobody, paged("q", "search_engine", "email"), false, listUsers},
+		{get, "users-by-email", "read:users", nobody, []string{"email"}, false, listUsersByEmail},
 		{post, "users", "create:users", nobody, nil, true, createUser},
 		{get, "users/{id}", "read:users", nobody, nil, false, getUser},
 		{patch, "users/{id}", "update:users", theUser, nil, true, updateUser},
@@ -96,6 +105,7 @@ func routes() []route {
 
 		{get, "logout-receipts", "read:logout_receipts", nobody, paged("client_id", "user_id", "session_id"), false, listLogoutReceipts},
 
-		{get, "logs", "read:logs", nobody, []string{"from", "take", "user_id"}, false, listLogs},
+		{get, "logs", "read:logs", nobody, paged("from", "take", "sort", "user_id"), false, listLogs},
+		{get, "users/{id}/logs", "read:logs", nobody, paged("sort"), false, listLogs},
 	}
 }

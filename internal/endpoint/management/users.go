@@ -76,11 +76,27 @@ func listUsers(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if engine := c.query.get("search_engine"); engine != "" && engine != "v3" {
+		return answer{}, badQuery("Query validation error: search_engine can only be v3.")
+	}
 	email, err := emailOf(c.query)
 	if err != nil {
 		return answer{}, err
 	}
-	users, total, err := c.People.List(c.ctx, c.tn, people.Query{Email: email, Offset: p.offset(), Limit: p.perPage})
+	return c.listUsers(p, email)
+}
+
+// listUsersByEmail answers with everybody who has an address: an array, which is empty or not.
+func listUsersByEmail(c *call) (answer, error) {
+	email := c.query.get("email")
+	if email == "" {
+		return answer{}, badQuery("Query validation error: email is missing.")
+	}
+	return c.listUsers(paging{limit: maxPerPage}, email)
+}
+
+func (c *call) listUsers(p paging, email string) (answer, error) {
+	users, total, err := c.People.List(c.ctx, c.tn, people.Query{Email: email, Offset: p.offset, Limit: p.limit})
 	if err != nil {
 		return answer{}, err
 	}
@@ -193,7 +209,7 @@ func listPermissions(c *call) (answer, error) {
 		return answer{}, err
 	}
 	var items []permissionBody
-	for _, held := range all[min(p.offset(), len(all)):min(p.offset()+p.perPage, len(all))] {
+	for _, held := range all[min(p.offset, len(all)):min(p.offset+p.limit, len(all))] {
 		item := permissionBody{PermissionName: held.Value, ResourceServerIdentifier: held.Audience}
 		api, err := c.Apps.API(c.ctx, c.tn, held.Audience)
 		if err != nil && !fault.Is(err, fault.NotFound) {

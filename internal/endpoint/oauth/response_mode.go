@@ -53,6 +53,9 @@ func (s *Server) protocolError(r *http.Request, err error) *oauth.Error {
 		return oauth.NewError(oauth.TooManyRequests, "Too many attempts. Try again later.").WithCause(err)
 	}
 	e := oauth.AsError(err)
+	if e.Code == oauth.ServerError && fault.Is(err, fault.Invalid) { // such as bytes that are no text
+		return oauth.NewError(oauth.InvalidRequest, fault.MessageOf(err)).WithCause(err)
+	}
 	if e.Code == oauth.ServerError {
 		s.Log.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
@@ -35,8 +36,7 @@ func (s *Server) Revoke(w http.ResponseWriter, r *http.Request) {
 		s.writeError(w, r, err, false)
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusOK)
+	httpx.WriteJSON(w, http.StatusOK, struct{}{}) // there is nothing to say, but clients read JSON
 }
 
 // revoke tells a refresh token from an access token by its form; the hint of the request is not

@@ -29,11 +29,13 @@ func exampleClients() []*apps.Client {
 	bearer.Audience = Billing
 	watchlist := web("go-oidc-server", "http://localhost:8092", "/auth/callback")
 	watchlist.BackchannelLogoutURI = "http://localhost:8092/auth/backchannel-logout"
+	nextjs := web("nextjs-auth0-v4", "http://localhost:3034", "/auth/callback")
+	nextjs.BackchannelLogoutURI = "http://localhost:3034/auth/backchannel-logout" // it listens where its sessions are in a store
 	return []*apps.Client{
 		bearer,
 		basic(web("express-passport", "http://localhost:3020", "/callback")),
 		basic(web("express-openid-connect", "http://localhost:3021", "/callback")),
-		web("nextjs-auth0-v4", "http://localhost:3034", "/auth/callback"),
+		nextjs,
 		web("nextjs-auth0-v3", "http://localhost:3033", "/api/auth/callback"),
 		web("nextjs-auth0-v2", "http://localhost:3032", "/api/auth/callback"),
 		web("next-auth-v4", "http://localhost:3044", "/api/auth/callback/auth0", "/api/auth/callback/gatehouse"),

@@ -192,6 +192,8 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case fault.Busy:
 		w.Header().Set("Retry-After", "2")
 		h.Render.Render(w, r, http.StatusServiceUnavailable, page.ErrorPage{Frame: frame, Code: oauth.TemporarilyUnavailable, Description: f.Message})
+	case fault.Invalid: // such as bytes that are no text
+		h.Error(w, r, http.StatusBadRequest, badRequest(fault.MessageOf(err)))
 	default:
 		h.Log.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err)
 		h.Render.Render(w, r, http.StatusInternalServerError, page.ErrorPage{Frame: frame, Code: oauth.ServerError})
