@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,21 +112,16 @@ const tokenLifetime = 11 * time.Minute
 // in anew each time. The SDKs know the keys from before. No request fails.
 func (a *app) rotateKeys(h *drive.ClockHouse, b *drive.Tab, who drive.Person) {
 	a.t.Helper()
-	rounds, looks, failed := proof.Times(2, 50), 0, 0
-	h.RotateKeys(rounds, func(when string) {
+	looks := 0
+	h.RotateKeys(proof.Times(2, 50), func() error {
 		looks++
-		b.Open(a.origin + "/profile")
-		if !shows(b, who.Email) || !shows(b, aShow) {
-			failed++
-			a.t.Errorf("%s, the profile says:\n%s", when, b.Text())
-		}
+		err := b.Finds(a.origin+"/profile", "Your profile", who.Email, aShow)
 		a.signInAgain(b, fmt.Sprint("/client?look=", looks))
 		if answer := ask(b, "/api/shows", "/api/shows"); !slices.Equal(answer, []string{ok, ok}) {
-			failed++
-			a.t.Errorf("%s, after signing in, the application answers %q", when, answer)
+			err = errors.Join(err, fmt.Errorf("after signing in, the application answers %q", answer))
 		}
+		return err
 	})
-	a.t.Logf("%s: keys changed %d times; %d pages that renewed or might, %d sign-ins, %d calls; %d failed", a.name, rounds, looks, looks, 2*looks, failed)
 }
 
 // signInAgain gives somebody a new session here, from the one at the house, and a path to look at.

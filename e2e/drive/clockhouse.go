@@ -2,10 +2,13 @@ package drive
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +27,8 @@ type ClockHouse struct {
 	Clock *Clock
 	Proxy *FaultProxy
 
-	node *servertest.Instance
+	node            *servertest.Instance
+	served, refused atomic.Int64 // calls of the API
 }
 
 // OpenClockHouse opens one whose clock stands at the real time, which browsers compare with.
@@ -43,13 +47,17 @@ func OpenHouseBy(t *testing.T, c *Clock) *ClockHouse {
 		t.Fatal(err)
 	}
 	content := h.node.Content
-	api := httptest.NewServer(Must[http.Handler](t)(tvshows.NewAPI(tvshows.APIOptions{
-		Issuer: h.Proxy.Origin + "/", Audience: demo.Audience, AllowedOrigins: content.Client(demo.SPA).WebOrigins, Clock: c.Now,
-	})))
+	var origins []string
+	for _, c := range content.Clients {
+		origins = append(origins, c.WebOrigins...)
+	}
+	api := httptest.NewServer(h.count(Must[http.Handler](t)(tvshows.NewAPI(tvshows.APIOptions{
+		Issuer: h.Proxy.Origin + "/", Audience: demo.Audience, AllowedOrigins: origins, Clock: c.Now,
+	}))))
 	t.Cleanup(api.Close)
 	for i := range content.APIs {
 		if content.APIs[i].Audience == demo.Audience {
-			content.APIs[i].URL = api.URL + "/"
+			content.APIs[i].URL = api.URL
 		}
 	}
 	raw := Must[[]byte](t)(json.Marshal(struct {
@@ -66,21 +74,64 @@ func OpenHouseBy(t *testing.T, c *Clock) *ClockHouse {
 	return h
 }
 
+// count counts the calls of an API.
+func (h *ClockHouse) count(api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := &status{w, http.StatusOK}
+		api.ServeHTTP(answer, r)
+		if r.Header.Get("Authorization") == "" {
+			return // a preflight
+		}
+		h.served.Add(1)
+		if answer.code >= http.StatusBadRequest {
+			h.refused.Add(1)
+		}
+	})
+}
+
+// status remembers what an answer says first.
+type status struct {
+	http.ResponseWriter
+	code int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (s *status) WriteHeader(code int) {
+	s.code = code
+	s.ResponseWriter.WriteHeader(code)
+}
+
+// Served is how many calls with a token the API has answered, well or not.
+func (h *ClockHouse) Served() int64 { return h.served.Load() }
+
 // lead is more than a new key is published for before it signs, and than an access token is good for.
 const lead = 12 * time.Minute
 
 // RotateKeys gives the house new signing keys, so many times, and has somebody look at each of three
-// moments: before anything has changed, when the next keys are published, and when they sign. A look
-// begins after the last one has ended: when a clock jumps, what is under way seems to take minutes.
-func (h *ClockHouse) RotateKeys(times int, look func(when string)) {
+// moments: before anything has changed, when the next keys are published, and when they sign. No look may
+// fail, and no call of the API be refused. A look begins after the last one has ended: when a clock jumps, what is under way seems to take minutes.
+func (h *ClockHouse) RotateKeys(times int, look func() error) {
 	h.T.Helper()
-	look("with the first keys")
-	for range times {
+	looks, failed, served := 0, 0, h.served.Load()
+	lookNow := func(when string) {
+		looks++
+		refused := h.refused.Load()
+		err := look()
+		if n := h.refused.Load() - refused; n > 0 {
+			err = errors.Join(err, fmt.Errorf("the API refused %d calls", n))
+		}
+		if err != nil {
+			failed++
+			h.T.Errorf("%s: %v", when, err)
+		}
+	}
+	lookNow("before keys change")
+	for n := range times {
 		before := h.signing()
 		if err := h.node.House.RotateKeys(h.T.Context(), nil, audit.System()); err != nil { // gatehouse key rotate
 			h.T.Fatal(err)
 		}
-		look("while the next keys are published")
+		lookNow(fmt.Sprintf("rotation %d: while the next keys are published", n+1))
 		h.Clock.Advance(lead)
 		after := h.signing()
 		for kid := range before {
@@ -91,8 +142,9 @@ func (h *ClockHouse) RotateKeys(times int, look func(when string)) {
 		if len(after) != len(before) {
 			h.T.Errorf("%d keys sign in place of %d", len(after), len(before))
 		}
-		look("when other keys sign")
+		lookNow(fmt.Sprintf("rotation %d: when the next keys sign", n+1))
 	}
+	h.T.Logf("keys changed %d times: looked %d times, with %d calls of the API; %d failed", times, looks, h.served.Load()-served, failed)
 }
 
 // signing is which keys sign.

@@ -271,6 +271,20 @@ func (b *Tab) See(words ...string) {
 	})
 }
 
+// Finds opens an address and tells what is there if these words are not, at first sight: what failed and
+// would work the second time has failed.
+func (b *Tab) Finds(address string, words ...string) error {
+	b.T.Helper()
+	b.Open(address)
+	text := b.Text()
+	for _, w := range words {
+		if !strings.Contains(plain(text), plain(w)) {
+			return fmt.Errorf("%s led to %s, which lacks %q:\n%s", address, b.Address(), w, text)
+		}
+	}
+	return nil
+}
+
 // Lacks demands that none of these words stand on the page as it is.
 func (b *Tab) Lacks(words ...string) {
 	b.T.Helper()

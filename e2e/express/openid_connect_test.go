@@ -1,12 +1,14 @@
 package express
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/e2e/drive"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 )
 
 const openIDConnectClient = "express-openid-connect"
@@ -56,11 +58,13 @@ func TestOpenIDConnectByFormPost(t *testing.T) {
 	leave(t, h, me, b, s, drive.Newcomer.Email)
 }
 
-// The code flow, with a call to the API and a renewal.
+// The code flow, with calls to the API and renewals, while the house changes its keys.
 func TestOpenIDConnectByCode(t *testing.T) {
 	t.Parallel()
-	h := drive.OpenHouse(t)
-	s := startOpenIDConnect(t, h, byCode)
+	clock := drive.NewClock(t, 0)
+	clock.Run()
+	h := drive.OpenHouseBy(t, clock)
+	s := startOpenIDConnect(t, h.House, byCode, clock.Environment()...)
 	me := drive.NewProfile(t)
 	b := me.Tab()
 	b.Open(s.origin + "/shows")
@@ -75,7 +79,12 @@ func TestOpenIDConnectByCode(t *testing.T) {
 	}
 	b.Press("Renew the token")
 	b.Wait("there is another token", func() bool { id := tokenID(b); return id != "" && id != first })
-	leave(t, h, me, b, s, "Alice Archer")
+	h.RotateKeys(proof.Times(2, 50), func() error {
+		renewed := b.Finds(s.origin+"/shows?renew", aShow, "read:shows")
+		anew := b.Finds(s.origin+"/login", "Hello, Alice Archer") // the house asks nothing
+		return errors.Join(renewed, anew, b.Finds(s.origin+"/shows", aShow))
+	})
+	leave(t, h.House, me, b, s, "Alice Archer")
 
 	bob := drive.NewProfile(t)
 	o := bob.Tab()

@@ -2,6 +2,7 @@ package express
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/e2e/drive"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 )
 
 const passportClient = "express-passport"
@@ -50,9 +52,10 @@ func startRedis(t *testing.T) string {
 	return "redis://" + address
 }
 
-func startPassport(t *testing.T, s site, dist, redis string) *drive.Process {
+// startPassport runs the example; more environment may follow.
+func startPassport(t *testing.T, s site, dist, redis string, env ...string) *drive.Process {
 	t.Helper()
-	return s.node(t, passportDir(), []string{"REDIS_URL=" + redis, "NEXT_DIST_DIR=" + dist}, "server.js")
+	return s.node(t, passportDir(), append(env, "REDIS_URL="+redis, "NEXT_DIST_DIR="+dist), "server.js")
 }
 
 // Next.js behind Express, with passport-auth0 and sessions in Redis.
@@ -65,9 +68,11 @@ func TestPassport(t *testing.T) {
 }
 
 func testPassport(t *testing.T, dist string) {
-	h := drive.OpenHouse(t)
-	s, redis := place(t, h, passportClient, "/callback"), startRedis(t)
-	server := startPassport(t, s, dist, redis)
+	clock := drive.NewClock(t, 0)
+	clock.Run()
+	h := drive.OpenHouseBy(t, clock)
+	s, redis := place(t, h.House, passportClient, "/callback"), startRedis(t)
+	server := startPassport(t, s, dist, redis, clock.Environment()...)
 	me := drive.NewProfile(t)
 	b := me.Tab()
 
@@ -94,7 +99,7 @@ func testPassport(t *testing.T, dist string) {
 	if err := server.Stop(); err != nil {
 		t.Logf("the server ended with %v", err)
 	}
-	startPassport(t, s, dist, redis)
+	startPassport(t, s, dist, redis, clock.Environment()...)
 	b.Press("Shows")
 	b.See(aShow, "Alice Archer")
 	first := tokenID(b)
@@ -102,7 +107,12 @@ func testPassport(t *testing.T, dist string) {
 	b.See("Hello, Alice Archer")
 	b.Press("Shows")
 	b.Wait("there is another token", func() bool { id := tokenID(b); return id != "" && id != first })
-	leave(t, h, me, b, s, "Alice Archer")
+	h.RotateKeys(proof.Times(2, 50), func() error {
+		called := b.Finds(s.origin+"/shows", aShow, "Alice Archer") // by way of the house, when the token has expired
+		anew := b.Finds(s.origin+"/login", "Hello, Alice Archer")   // the house asks nothing
+		return errors.Join(called, anew, b.Finds(s.origin+"/shows", aShow))
+	})
+	leave(t, h.House, me, b, s, "Alice Archer")
 
 	bob := drive.NewProfile(t)
 	o := bob.Tab()

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/e2e/drive"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 )
 
 func TestMain(m *testing.M) { drive.Main(m) }
@@ -281,11 +283,12 @@ func TestThreat_DV02_TheLinkApprovesNothing(t *testing.T) {
 	want(t, shows.end(true), aShow)
 }
 
-// The browser of the machine signs in, and its answer comes to a port that nobody registered.
+// The browser of the machine signs in, and its answer comes to a port that nobody registered. The house
+// changes its keys, and nobody notices.
 func TestLoopback(t *testing.T) {
 	t.Parallel()
-	h := drive.OpenHouse(t)
-	m := openTerminal(t, h, build(t, "cli"))
+	h := openClockHouse(t)
+	m := openTerminal(t, h.House, build(t, "cli"))
 	me := drive.NewProfile(t)
 	shows := m.start("-no-open")
 	address := shows.says(`(http\S+/authorize\S+)`)
@@ -303,25 +306,48 @@ func TestLoopback(t *testing.T) {
 	b.See("You are signed in", "Close this tab")
 	b.Keep("loopback-done")
 	want(t, shows.end(true), aShow)
-	m.age()
-	want(t, m.run(), aShow)
+	h.RotateKeys(proof.Times(2, 50), func() error {
+		m.age()
+		want(t, m.run(), aShow)
+		// A second time, the person is known: no page but the last.
+		again := m.start("-no-open", "login")
+		b.Open(again.says(`(http\S+/authorize\S+)`))
+		b.See("You are signed in", "Close this tab")
+		want(t, again.end(true), "You are signed in.")
+		want(t, m.run(), aShow)
+		return nil
+	})
 	want(t, m.run("logout"), "You are signed out.")
-
-	// A second time, the person is known: no page but the last.
-	again := m.start("-no-open", "login")
-	b.Open(again.says(`(http\S+/authorize\S+)`))
-	b.See("You are signed in", "Close this tab")
-	want(t, again.end(true), "You are signed in.")
 }
 
-// A service asks for one token and uses it again and again.
+// A service asks for one token and uses it again and again, and for another when it starts anew, while
+// the house changes its keys.
 func TestMachine(t *testing.T) {
 	t.Parallel()
-	h := drive.OpenHouse(t)
-	cmd := exec.CommandContext(t.Context(), build(t, "machine"), "-dev", filepath.Join(h.Folder, "dev.json"), "-every", "1100ms", "-times", "3")
-	out, err := cmd.CombinedOutput()
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	if err != nil || len(lines) != 3 || !strings.Contains(lines[0], "shows, with the token") || lines[0] != lines[1] || lines[1] != lines[2] {
-		t.Errorf("%v:\n%s", err, out)
+	h := openClockHouse(t)
+	binary := build(t, "machine")
+	calls := func(times string) ([]string, error) {
+		cmd := exec.CommandContext(t.Context(), binary, "-dev", filepath.Join(h.Folder, "dev.json"), "-every", "1100ms", "-times", times)
+		out, err := cmd.CombinedOutput()
+		return strings.Split(strings.TrimSpace(string(out)), "\n"), err
 	}
+	lines, err := calls("3")
+	if err != nil || len(lines) != 3 || !strings.Contains(lines[0], "shows, with the token") || lines[0] != lines[1] || lines[1] != lines[2] {
+		t.Errorf("%v:\n%s", err, lines)
+	}
+	h.RotateKeys(proof.Times(2, 50), func() error {
+		said, err := calls("1")
+		if err != nil {
+			return fmt.Errorf("%w:\n%s", err, said)
+		}
+		return nil
+	})
+}
+
+// openClockHouse opens a house whose clock is the machine's, until keys change.
+func openClockHouse(t *testing.T) *drive.ClockHouse {
+	t.Helper()
+	clock := drive.NewClock(t, 0)
+	clock.Run()
+	return drive.OpenHouseBy(t, clock)
 }

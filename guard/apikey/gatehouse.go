@@ -5,15 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/address"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/introspect"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/provider"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/tokencache"
 	"github.com/gatehouse-dev/gatehouse/protocol/apikey"
@@ -40,38 +38,15 @@ type Gatehouse struct {
 	InsecureAllowHTTP bool
 }
 
-const (
-	askTimeout = 5 * time.Second
-	askPause   = time.Second // after a failure, before the next try
-	askAtOnce  = 64          // questions under way
-	maxAnswer  = 64 << 10
-)
-
-// asker asks a Gatehouse. Many who ask about one key at once make one question of
-// it; keys that are not good are remembered too, apart from good ones.
+// asker asks a Gatehouse.
 type asker struct {
 	gatehouse Gatehouse
-	endpoint  func(context.Context) (string, error)
-	client    *http.Client
-	dead      *tokencache.Cache[time.Time] // until when; nil for none
-	ttl       time.Duration
-	now       func() time.Time
-
-	mu      sync.Mutex
-	flights map[tokencache.Digest]*flight
-	retryAt time.Time
-}
-
-// flight is a question under way; found and err are set before done is closed.
-type flight struct {
-	done  chan struct{}
-	found *entry
-	err   error
+	server    *introspect.Client
 }
 
 var (
-	errInactive    = errors.New("the server says that the key is not good")
-	errUnavailable = errors.New("the server cannot be asked")
+	errInactive    = errors.New("the server's answer is not about a key that is good here")
+	errUnavailable = errors.New("the server's answer is none")
 )
 
 func newAsker(g Gatehouse, o Options) (*asker, error) {
@@ -86,135 +61,43 @@ func newAsker(g Gatehouse, o Options) (*asker, error) {
 		Issuer: g.Issuer, HTTPClient: g.HTTPClient, Clock: o.Clock, Logger: o.Logger, InsecureAllowHTTP: g.InsecureAllowHTTP,
 	})
 	problems = append(problems, err)
-	a := &asker{
-		gatehouse: g, client: provider.HTTPClient(g.HTTPClient), ttl: max(o.CacheTTL, 0), now: o.Clock, flights: map[tokencache.Digest]*flight{},
-	}
+	endpoint := p.IntrospectionEndpoint
 	if g.Endpoint != "" {
-		_, err := provider.CheckURL("Gatehouse.Endpoint", g.Endpoint, g.InsecureAllowHTTP)
+		_, err := address.URL("Gatehouse.Endpoint", g.Endpoint, g.InsecureAllowHTTP)
 		problems = append(problems, err)
-		a.endpoint = func(context.Context) (string, error) { return g.Endpoint, nil }
-	} else {
-		a.endpoint = func(ctx context.Context) (string, error) {
-			m, err := p.Metadata(ctx)
-			if err != nil {
-				return "", err
-			}
-			if m.IntrospectionEndpoint == "" {
-				return "", errors.New("the issuer's metadata names no introspection_endpoint; set Gatehouse.Endpoint")
-			}
-			return m.IntrospectionEndpoint, nil
-		}
+		endpoint = func(context.Context) (string, error) { return g.Endpoint, nil }
 	}
-	if a.ttl > 0 && o.CacheSize > 0 {
-		a.dead = tokencache.New[time.Time](o.CacheSize)
-	}
-	return a, errors.Join(problems...)
+	return &asker{g, introspect.New(introspect.Options{
+		Endpoint: endpoint, ClientID: g.ClientID, ClientSecret: g.ClientSecret, Hint: oauth.TokenTypeAPIKey,
+		TTL: o.CacheTTL, Tokens: max(o.CacheSize, 1), HTTPClient: provider.HTTPClient(g.HTTPClient), Clock: o.Clock, Logger: o.Logger,
+	})}, errors.Join(problems...)
 }
 
 func (a *asker) find(r *http.Request, text string, _ tokencache.Digest, from func() (netip.Addr, error)) (*entry, error) {
+	q := introspect.Question{Token: text, UserAgent: printable(r.UserAgent())}
 	addr, err := from()
 	if err != nil {
 		return nil, err
 	}
-	// A key may be good from one address and not from another.
-	where := ""
 	if addr.IsValid() {
-		where = addr.String()
+		q.RemoteAddr = addr.String()
 	}
-	question := tokencache.Of(text + " " + where)
-	if a.dead != nil {
-		if e := a.dead.Get(&question); e != nil && a.now().Before(e.Value) {
-			return nil, errKey(errInactive)
-		}
+	said, until, err := a.server.Ask(r.Context(), q)
+	switch {
+	case errors.Is(err, introspect.ErrUnavailable):
+		return nil, err
+	case err != nil:
+		return nil, errKey(err)
 	}
-	f, err := a.start(question, text, where, r.UserAgent())
+	e, err := a.read(said, text)
+	if errors.Is(err, errInactive) {
+		return nil, errKey(err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-f.done:
-	case <-r.Context().Done():
-		return nil, fmt.Errorf("%w: %w", errUnavailable, context.Cause(r.Context()))
-	}
-	if errors.Is(f.err, errInactive) {
-		return nil, errKey(f.err)
-	}
-	return f.found, f.err
-}
-
-// start returns the question that is under way, or asks it.
-func (a *asker) start(question tokencache.Digest, text, where, agent string) (*flight, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if f := a.flights[question]; f != nil {
-		return f, nil
-	}
-	if a.now().Before(a.retryAt) {
-		return nil, fmt.Errorf("%w: it failed a moment ago", errUnavailable)
-	}
-	if len(a.flights) >= askAtOnce {
-		return nil, fmt.Errorf("%w: %d questions are under way", errUnavailable, askAtOnce)
-	}
-	f := &flight{done: make(chan struct{})}
-	a.flights[question] = f
-	// Not with the caller's context: others wait for the same answer, and the
-	// caller may leave.
-	go a.run(f, question, text, where, agent)
-	return f, nil
-}
-
-func (a *asker) run(f *flight, question tokencache.Digest, text, where, agent string) {
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	f.found, f.err = a.ask(ctx, text, where, agent)
-	now := a.now()
-	if a.dead != nil && errors.Is(f.err, errInactive) {
-		a.dead.Put(&tokencache.Entry[time.Time]{Digest: question, Value: now.Add(a.ttl)})
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if f.err != nil && !errors.Is(f.err, errInactive) {
-		a.retryAt = now.Add(askPause)
-	}
-	delete(a.flights, question)
-	close(f.done)
-}
-
-func (a *asker) ask(ctx context.Context, text, where, agent string) (*entry, error) {
-	endpoint, err := a.endpoint(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnavailable, err)
-	}
-	form := url.Values{"token": {text}, "token_type_hint": {oauth.TokenTypeAPIKey}}
-	if where != "" {
-		form.Set("remote_addr", where)
-	}
-	if agent = printable(agent); agent != "" {
-		form.Set("user_agent", agent)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnavailable, err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/json")
-	req.SetBasicAuth(url.QueryEscape(a.gatehouse.ClientID), url.QueryEscape(a.gatehouse.ClientSecret)) // RFC 6749 §2.3.1
-	res, err := a.client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnavailable, err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%w: %s: status %d", errUnavailable, endpoint, res.StatusCode)
-	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	if err == nil && len(body) > maxAnswer {
-		err = fmt.Errorf("longer than %d bytes", maxAnswer)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", errUnavailable, endpoint, err)
-	}
-	return a.read(body, text)
+	e.until = until
+	return e, nil
 }
 
 // printable keeps what a client calls itself short and free of anything that an
@@ -231,14 +114,8 @@ func printable(s string) string {
 
 // read makes an entry of an answer. An answer about anything but a key of this
 // issuer for this API is refused, not passed over.
-func (a *asker) read(body []byte, text string) (*entry, error) {
-	said, err := oauth.ParseIntrospection(body)
-	if errors.Is(err, oauth.ErrInactive) {
-		return nil, errInactive
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnavailable, err)
-	}
+func (a *asker) read(said *oauth.Introspection, text string) (*entry, error) {
+	body := said.Payload()
 	var more struct {
 		TokenType string         `json:"token_type"`
 		Networks  []netip.Prefix `json:"key_networks"`

@@ -53,7 +53,7 @@ type source interface {
 type entry struct {
 	record    Record
 	principal guard.Principal
-	until     time.Time // from the cache: no longer than this
+	until     time.Time // from the cache: no longer than this; zero if the source does not say
 	cleared   atomic.Uint64
 }
 
@@ -155,6 +155,9 @@ func (s *Scheme) entry(r *http.Request, text string, now time.Time) (*entry, err
 	}
 	kept := &tokencache.Entry[entry]{Digest: hash}
 	kept.Value.record, kept.Value.principal, kept.Value.until = e.record, e.principal, now.Add(s.ttl)
+	if !e.until.IsZero() && e.until.Before(kept.Value.until) {
+		kept.Value.until = e.until
+	}
 	kept.Value.principal.Credential = &kept.Value.record
 	s.cache.Put(kept)
 	return &kept.Value, nil

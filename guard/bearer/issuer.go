@@ -114,7 +114,7 @@ func (i *issuer) verify(ctx context.Context, now time.Time, text string, t *toke
 
 // ask has the issuer judge a token, and then judges the answer.
 func (i *issuer) ask(ctx context.Context, now time.Time, text string, t *token) error {
-	said, until, err := i.introspection.Ask(ctx, text)
+	said, until, err := i.introspection.Ask(ctx, introspect.Question{Token: text})
 	switch {
 	case errors.Is(err, introspect.ErrUnavailable):
 		return unavailable("The issuer of the access token cannot be asked at the moment", err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/address"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/introspect"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/provider"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/tokencache"
@@ -292,12 +293,12 @@ func (i *issuer) setIntrospection(o Introspection, shared Options, p *provider.P
 	endpoint := func(context.Context) (string, error) { return o.Endpoint, nil }
 	switch {
 	case o.Endpoint != "":
-		_, err := provider.CheckURL("Introspection: Endpoint", o.Endpoint, shared.InsecureAllowHTTP)
+		_, err := address.URL("Introspection: Endpoint", o.Endpoint, shared.InsecureAllowHTTP)
 		problems = append(problems, err)
 	case p == nil:
 		problems = append(problems, errors.New("Introspection needs Endpoint, as the issuer's metadata is not fetched"))
 	default:
-		endpoint = introspectionEndpoint(p)
+		endpoint = p.IntrospectionEndpoint
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err
@@ -310,19 +311,6 @@ func (i *issuer) setIntrospection(o Introspection, shared Options, p *provider.P
 	return nil
 }
 
-func introspectionEndpoint(p *provider.Provider) func(ctx context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) {
-		m, err := p.Metadata(ctx)
-		if err != nil {
-			return "", err
-		}
-		if m.IntrospectionEndpoint == "" {
-			return "", errors.New("the issuer's metadata names no introspection_endpoint; set Introspection.Endpoint")
-		}
-		return m.IntrospectionEndpoint, nil
-	}
-}
-
 // checkOrigin returns scheme and host of URL.
 func checkOrigin(o Options) (string, error) {
 	if o.URL == "" {
@@ -331,7 +319,7 @@ func checkOrigin(o Options) (string, error) {
 		}
 		return "", nil
 	}
-	u, err := provider.CheckURL("URL", o.URL, o.InsecureAllowHTTP)
+	u, err := address.URL("URL", o.URL, o.InsecureAllowHTTP)
 	if err != nil {
 		return "", err
 	}

@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/address"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/cookies"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/keyring"
-	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
 // CrossOrigin and BadToken are the codes in the problem document of a refusal.
@@ -73,13 +72,13 @@ type Protection struct {
 func New(o Options) (*Protection, error) {
 	var problems []error
 	p := &Protection{exempt: map[string]bool{}}
-	base, secure, err := origin("BaseURL", o.BaseURL, o.InsecureAllowHTTP)
+	base, secure, err := address.Origin("BaseURL", o.BaseURL, o.InsecureAllowHTTP)
 	if err != nil {
 		problems = append(problems, err)
 	}
 	p.origins = append(p.origins, base)
 	for _, trusted := range o.TrustedOrigins {
-		other, _, err := origin("TrustedOrigins", trusted, o.InsecureAllowHTTP)
+		other, _, err := address.Origin("TrustedOrigins", trusted, o.InsecureAllowHTTP)
 		if err != nil {
 			problems = append(problems, err)
 		}
@@ -116,20 +115,6 @@ func New(o Options) (*Protection, error) {
 	p.options = o
 	p.cookie = cookies.Cookie{Name: cookies.Name(o.CookieName, secure), Secure: secure}
 	return p, nil
-}
-
-// origin returns the text that browsers send as Origin for a URL.
-func origin(option, text string, allowHTTP bool) (ascii string, secure bool, err error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
-		return "", false, fmt.Errorf("%s %q must be scheme, host and port alone, such as https://app.example", option, text)
-	}
-	if u.Scheme == "http" && !allowHTTP && !oauth.IsLoopback(u.Hostname()) {
-		return "", false, fmt.Errorf("%s %q must be https: anybody on the path could forge its requests", option, text)
-	}
-	host := strings.ToLower(u.Host)
-	host = strings.TrimSuffix(host, map[string]string{"https": ":443", "http": ":80"}[u.Scheme])
-	return u.Scheme + "://" + host, u.Scheme == "https", nil
 }
 
 // Middleware refuses forged requests with 403 and lets Token be used behind it.

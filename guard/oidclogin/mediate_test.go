@@ -3,6 +3,7 @@ package oidclogin_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -120,5 +121,23 @@ func TestThreat_BR02_MediatingCookieIsStrict(t *testing.T) {
 	}
 	if !session || !b.signedIn() {
 		t.Error("nobody is signed in")
+	}
+}
+
+// However the base is written, it is the origin that browsers name.
+func TestThreat_BR04_BaseAsBrowsersWriteIt(t *testing.T) {
+	l, err := oidclogin.New(oidclogin.Options{
+		Issuer: "https://id.example/", ClientID: "c", BaseURL: "https://App.Example:443/", Secrets: []string{secret}, MediateTokens: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for origin, want := range map[string]int{"https://app.example": 401, "https://app.example:443": 403, "http://app.example": 403, "https://app.example.evil": 403, "null": 403, "": 403} {
+		r := httptest.NewRequest(http.MethodPost, "/auth/token", nil)
+		r.Header.Set("Origin", origin)
+		w := httptest.NewRecorder()
+		if l.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("from %q: %d, want %d", origin, w.Code, want)
+		}
 	}
 }

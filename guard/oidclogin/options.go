@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/address"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/cookies"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/provider"
@@ -30,7 +31,7 @@ type Options struct {
 	// application. Without a secret it is a public client and relies on PKCE.
 	ClientID, ClientSecret string
 	// BaseURL is where browsers find this application: scheme, host and port, no
-	// path. It is configuration because the Host header is the client's to
+	// path, which belongs into Prefix. It is configuration because the Host header is the client's to
 	// choose. Cookies are Secure and carry the __Host- prefix if it is https;
 	// http is accepted on loopback hosts alone.
 	BaseURL string
@@ -163,14 +164,9 @@ func New(o Options) (*Login, error) {
 	if o.ClientID == "" {
 		note(errors.New("ClientID is missing"))
 	}
-	base, err := provider.CheckURL("BaseURL", o.BaseURL, o.InsecureAllowHTTP)
+	l.base, l.secure, err = address.Origin("BaseURL", o.BaseURL, o.InsecureAllowHTTP)
 	note(err)
 	if err == nil {
-		if strings.Trim(base.Path, "/") != "" || base.RawQuery != "" {
-			note(fmt.Errorf("BaseURL %q must be scheme, host and port alone; a path belongs into Prefix", o.BaseURL))
-		}
-		l.base = base.Scheme + "://" + base.Host
-		l.secure = base.Scheme == "https"
 		l.crossOrigin = http.NewCrossOriginProtection()
 		note(l.crossOrigin.AddTrustedOrigin(l.base)) // where a proxy changes the Host header
 	}
@@ -178,7 +174,7 @@ func New(o Options) (*Login, error) {
 		note(fmt.Errorf("Prefix %q must begin with a slash and not end with one", o.Prefix))
 	}
 	if o.PostLogoutURL != "" {
-		_, err = provider.CheckURL("PostLogoutURL", o.PostLogoutURL, o.InsecureAllowHTTP)
+		_, err = address.URL("PostLogoutURL", o.PostLogoutURL, o.InsecureAllowHTTP)
 		note(err)
 	}
 	if o.IdleTimeout < time.Minute || o.AbsoluteTimeout < o.IdleTimeout {

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
-	"github.com/gatehouse-dev/gatehouse/guard/internal/provider"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/address"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
@@ -38,7 +38,7 @@ import (
 // loopback host.
 func (l *Login) Proxy(target, audience string, scopes ...string) (http.Handler, error) {
 	var problems []error
-	u, err := provider.CheckURL("target", target, l.options.InsecureAllowHTTP)
+	u, err := address.URL("target", target, l.options.InsecureAllowHTTP)
 	if err != nil {
 		problems = append(problems, err)
 	} else if u.RawQuery != "" || escapes(u) {

@@ -189,7 +189,7 @@ func (f *Feed) stale(ctx context.Context, token string, cleared uint64) (uint64,
 	if f.introspect == nil || token == "" {
 		return 0, unavailable
 	}
-	_, _, err := f.introspect.Ask(ctx, token)
+	_, _, err := f.introspect.Ask(ctx, introspect.Question{Token: token})
 	switch {
 	case err == nil:
 		return cleared, nil

@@ -133,16 +133,7 @@ const introspectTTL = time.Second
 
 func (o Options) introspection(p *provider.Provider) *introspect.Client {
 	return introspect.New(introspect.Options{
-		Endpoint: func(ctx context.Context) (string, error) {
-			m, err := p.Metadata(ctx)
-			if err != nil {
-				return "", err
-			}
-			if m.IntrospectionEndpoint == "" {
-				return "", errors.New("the issuer names no introspection_endpoint")
-			}
-			return m.IntrospectionEndpoint, nil
-		},
+		Endpoint: p.IntrospectionEndpoint,
 		ClientID: o.ClientID, ClientSecret: o.ClientSecret, HTTPClient: p.Client(), TTL: introspectTTL, Clock: o.Clock, Logger: o.Logger,
 	})
 }

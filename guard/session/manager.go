@@ -41,9 +41,13 @@ type sessionKey struct{}
 // Middleware lets the handlers behind it use FromContext, Key and guard.From. It
 // reads the session if the request names one; nothing is stored for a stranger
 // before a handler puts something there. When the store cannot be read it answers
-// 503: somebody signed in must not pass for a stranger.
+// 503, as Options.Refuse says: somebody signed in must not pass for a stranger.
 func (m *Manager) Middleware(next http.Handler) http.Handler {
-	named := guard.Optional(m)(next)
+	var options []guard.Option
+	if m.options.Refuse != nil {
+		options = append(options, guard.Refuse(m.options.Refuse))
+	}
+	named := guard.Optional(m, options...)(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s, ok := FromContext(r.Context()); ok && s.manager == m {
 			next.ServeHTTP(w, r)

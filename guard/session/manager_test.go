@@ -725,6 +725,28 @@ func TestAStoreThatFailsSignsNobodyOut(t *testing.T) {
 	}
 }
 
+// An application's own page for the moment when nobody can tell who is signed in.
+func TestOwnPageForAStoreThatFails(t *testing.T) {
+	m, err := session.New(session.Options{
+		BaseURL: "http://localhost", Store: failing{session.NewMemoryStore()},
+		Refuse: func(w http.ResponseWriter, _ *http.Request, refusal *guard.Refusal) {
+			w.WriteHeader(refusal.Status)
+			fmt.Fprint(w, "our page: ", refusal.Err.Code)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := m.Middleware(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("reached") }))
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Cookie", "session=1x")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != http.StatusServiceUnavailable || w.Body.String() != "our page: temporarily_unavailable" || w.Header().Get("Retry-After") != "5" || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}
+
 func TestThreat_RP13_ResponsesOfASessionStayOutOfCaches(t *testing.T) {
 	stores(t, func(t *testing.T, open func(*testclock.Clock) session.Store, _ bool) {
 		a := newApp(t, open, nil)

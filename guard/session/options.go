@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/address"
 	"github.com/gatehouse-dev/gatehouse/guard/internal/cookies"
-	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
 // Options configures a Manager. BaseURL and Store are required; the zero value of
@@ -65,6 +64,11 @@ type Options struct {
 	// Load must not use it.
 	Load func(ctx context.Context, p *guard.Principal) error
 
+	// Refuse writes what Middleware answers when a session cannot be looked up, in
+	// place of a small page or a problem document: as guard.Refuse does for guards,
+	// with refusal.Status and the header begun.
+	Refuse func(w http.ResponseWriter, r *http.Request, refusal *guard.Refusal)
+
 	// Clock tells the time; default time.Now.
 	Clock func() time.Time
 	// Logger hears of sessions that could not be renewed; default slog.Default().
@@ -78,7 +82,7 @@ type Options struct {
 func New(o Options) (*Manager, error) {
 	o = o.withDefaults()
 	var problems []error
-	base, secure, err := checkBase(o.BaseURL, o.InsecureAllowHTTP)
+	base, secure, err := address.Origin("BaseURL", o.BaseURL, o.InsecureAllowHTTP)
 	if err != nil {
 		problems = append(problems, err)
 	}
@@ -147,15 +151,4 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.Default()
 	}
 	return o
-}
-
-func checkBase(baseURL string, allowHTTP bool) (base string, secure bool, err error) {
-	u, err := url.Parse(baseURL)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
-		return "", false, fmt.Errorf("BaseURL %q must be scheme, host and port alone, such as https://app.example", baseURL)
-	}
-	if u.Scheme == "http" && !allowHTTP && !oauth.IsLoopback(u.Hostname()) {
-		return "", false, fmt.Errorf("BaseURL %q must be https: the cookie would travel in the clear", baseURL)
-	}
-	return u.Scheme + "://" + u.Host, u.Scheme == "https", nil
 }

@@ -96,7 +96,9 @@ func (p pages) ConfirmSignOut(w http.ResponseWriter, r *http.Request, f browser.
 	p.SignOutPage(w, r, f, c, s)
 }
 
-func (p pages) SignedOut(w http.ResponseWriter, r *http.Request) { p.SignedOutPage(w, r) }
+func (p pages) SignedOut(w http.ResponseWriter, r *http.Request, astray bool) {
+	p.SignedOutPage(w, r, astray)
+}
 
 func machineRoutes(s *oauth.Server) []route {
 	const get, post, getPost = http.MethodGet, http.MethodPost, "GET, POST"

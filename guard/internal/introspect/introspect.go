@@ -1,5 +1,5 @@
-// Package introspect asks an issuer about tokens (RFC 7662): packages bearer and
-// revocation use it. What it is told it remembers for a moment, so that a token
+// Package introspect asks an issuer about tokens (RFC 7662): packages bearer, apikey
+// and revocation use it. What it is told it remembers for a moment, so that a token
 // that is shown with every request costs a question every few seconds.
 package introspect
 
@@ -43,12 +43,14 @@ type Options struct {
 	ClientID, ClientSecret string
 	// HTTPClient must not follow redirects.
 	HTTPClient *http.Client
-	// TTL is how long an answer is believed, 0 for DefaultTTL. A token's own end
-	// comes first.
+	// TTL is how long an answer is believed, 0 for DefaultTTL; negative: for those
+	// alone who asked at once. A token's own end comes first.
 	TTL time.Duration
 	// Tokens is of how many tokens answers are kept, 0 for DefaultTokens; as many
 	// again of tokens that are not good.
 	Tokens int
+	// Hint is token_type_hint, empty for access_token.
+	Hint   string
 	Clock  func() time.Time
 	Logger *slog.Logger
 }
@@ -71,6 +73,25 @@ type answer struct {
 	until time.Time
 }
 
+// Question is what an issuer is asked.
+type Question struct {
+	Token string
+	// RemoteAddr is where the token was shown from, empty if that does not matter. A
+	// token may be good from one address and not from another: these are two
+	// questions.
+	RemoteAddr string
+	// UserAgent is what showed it, in printable ASCII.
+	UserAgent string
+}
+
+// digest names a question. No token has a space in it.
+func (q Question) digest() tokencache.Digest {
+	if q.RemoteAddr == "" {
+		return tokencache.Of(q.Token)
+	}
+	return tokencache.Of(q.Token + " " + q.RemoteAddr)
+}
+
 // flight is a question under way; answer is set before done is closed.
 type flight struct {
 	done chan struct{}
@@ -85,29 +106,32 @@ func New(o Options) *Client {
 	if o.Tokens == 0 {
 		o.Tokens = DefaultTokens
 	}
+	if o.Hint == "" {
+		o.Hint = "access_token"
+	}
 	return &Client{
 		o: o, active: tokencache.New[answer](o.Tokens), dead: tokencache.New[answer](o.Tokens),
 		flights: map[tokencache.Digest]*flight{},
 	}
 }
 
-// Ask returns what the issuer says about token, and until when that may be
-// believed without asking again. Many who ask about one token at once make one
-// question of it. The error wraps oauth.ErrInactive, another error of package
+// Ask returns what the issuer says, and until when that may be believed without
+// asking again. Many who ask one thing at once make one question of it. The error
+// wraps oauth.ErrInactive, another error of package
 // oauth when the answer is about something that is no access token, or
 // ErrUnavailable.
-func (c *Client) Ask(ctx context.Context, token string) (*oauth.Introspection, time.Time, error) {
-	if len(token) > maxTokens {
-		return nil, time.Time{}, fmt.Errorf("%w: %d bytes", oauth.ErrInactive, len(token))
+func (c *Client) Ask(ctx context.Context, q Question) (*oauth.Introspection, time.Time, error) {
+	if len(q.Token) > maxTokens {
+		return nil, time.Time{}, fmt.Errorf("%w: %d bytes", oauth.ErrInactive, len(q.Token))
 	}
 	now := c.o.Clock()
-	digest := tokencache.Of(token)
+	digest := q.digest()
 	for _, cache := range [...]*tokencache.Cache[answer]{c.active, c.dead} {
 		if e := cache.Get(&digest); e != nil && now.Before(e.Value.until) {
 			return e.Value.said, e.Value.until, e.Value.err
 		}
 	}
-	f, err := c.start(now, digest, token)
+	f, err := c.start(now, digest, q)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -119,8 +143,8 @@ func (c *Client) Ask(ctx context.Context, token string) (*oauth.Introspection, t
 	}
 }
 
-// start returns the question about a token that is under way, or asks it.
-func (c *Client) start(now time.Time, digest tokencache.Digest, token string) (*flight, error) {
+// start returns the question that is under way, or asks it.
+func (c *Client) start(now time.Time, digest tokencache.Digest, q Question) (*flight, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f := c.flights[digest]; f != nil {
@@ -136,26 +160,26 @@ func (c *Client) start(now time.Time, digest tokencache.Digest, token string) (*
 	c.flights[digest] = f
 	// Not with the caller's context: others wait for the same answer, and the
 	// caller may leave.
-	go c.run(f, digest, token)
+	go c.run(f, digest, q)
 	return f, nil
 }
 
-func (c *Client) run(f *flight, digest tokencache.Digest, token string) {
+func (c *Client) run(f *flight, digest tokencache.Digest, q Question) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	f.said, f.err = c.ask(ctx, token)
+	f.said, f.err = c.ask(ctx, q)
 	now := c.o.Clock()
-	f.until = now.Add(c.o.TTL)
+	f.until = now.Add(max(c.o.TTL, 0))
 	switch {
 	case errors.Is(f.err, ErrUnavailable):
 		c.o.Logger.Warn("guard: introspection", "error", f.err)
 	case f.err != nil:
-		c.dead.Put(&tokencache.Entry[answer]{Digest: digest, Value: f.answer})
+		c.keep(c.dead, digest, f.answer)
 	default:
 		if end := f.said.Claims().Expiry.Time(); !end.IsZero() && end.Before(f.until) {
 			f.until = end
 		}
-		c.active.Put(&tokencache.Entry[answer]{Digest: digest, Value: f.answer})
+		c.keep(c.active, digest, f.answer)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -166,12 +190,24 @@ func (c *Client) run(f *flight, digest tokencache.Digest, token string) {
 	close(f.done)
 }
 
-func (c *Client) ask(ctx context.Context, token string) (*oauth.Introspection, error) {
+func (c *Client) keep(in *tokencache.Cache[answer], digest tokencache.Digest, a answer) {
+	if c.o.TTL > 0 {
+		in.Put(&tokencache.Entry[answer]{Digest: digest, Value: a})
+	}
+}
+
+func (c *Client) ask(ctx context.Context, q Question) (*oauth.Introspection, error) {
 	endpoint, err := c.o.Endpoint(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
+	form := url.Values{"token": {q.Token}, "token_type_hint": {c.o.Hint}}
+	if q.RemoteAddr != "" {
+		form.Set("remote_addr", q.RemoteAddr)
+	}
+	if q.UserAgent != "" {
+		form.Set("user_agent", q.UserAgent)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)

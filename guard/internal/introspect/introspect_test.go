@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -42,11 +43,11 @@ func TestAsk(t *testing.T) {
 		return fmt.Sprintf(`{"active":%v,"sub":"alice"}`, r.PostFormValue("token") == "good" && r.PostFormValue("token_type_hint") == "access_token")
 	})
 	for range 3 {
-		said, until, err := c.Ask(t.Context(), "good")
+		said, until, err := c.Ask(t.Context(), introspect.Question{Token: "good"})
 		if err != nil || said.Claims().Subject != "alice" || !until.Equal(clock.Now().Add(introspect.DefaultTTL)) {
 			t.Fatalf("%v until %v, %v", said, until, err)
 		}
-		if said, _, err := c.Ask(t.Context(), "bad"); said != nil || !errors.Is(err, oauth.ErrInactive) {
+		if said, _, err := c.Ask(t.Context(), introspect.Question{Token: "bad"}); said != nil || !errors.Is(err, oauth.ErrInactive) {
 			t.Fatalf("%v, %v", said, err)
 		}
 	}
@@ -54,10 +55,31 @@ func TestAsk(t *testing.T) {
 		t.Errorf("%d questions about two tokens", n)
 	}
 	clock.Advance(introspect.DefaultTTL)
-	_, _, _ = c.Ask(t.Context(), "good")
-	_, _, _ = c.Ask(t.Context(), "bad")
+	_, _, _ = c.Ask(t.Context(), introspect.Question{Token: "good"})
+	_, _, _ = c.Ask(t.Context(), introspect.Question{Token: "bad"})
 	if n := asked.Load(); n != 4 {
 		t.Errorf("%d questions, when the answers were too old", n)
+	}
+}
+
+// A token that is shown from two places is two questions; what shows it is told, and makes none.
+func TestThreat_AK04_WhereATokenIsShown(t *testing.T) {
+	c, _, asked := server(t, func(r *http.Request) string {
+		return fmt.Sprintf(`{"active":%v,"sub":"alice","ua":%q}`, r.PostFormValue("remote_addr") == "192.0.2.1", r.PostFormValue("user_agent"))
+	})
+	for range 2 {
+		for from, good := range map[string]bool{"": false, "192.0.2.1": true, "192.0.2.2": false} {
+			said, _, err := c.Ask(t.Context(), introspect.Question{Token: "token", RemoteAddr: from, UserAgent: "one"})
+			if (err == nil) != good || good && !strings.Contains(string(said.Payload()), `"ua":"one"`) {
+				t.Errorf("from %q: %v, %v", from, said, err)
+			}
+		}
+		if _, _, err := c.Ask(t.Context(), introspect.Question{Token: "token", RemoteAddr: "192.0.2.1", UserAgent: "two"}); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := asked.Load(); n != 3 {
+		t.Errorf("%d questions from three places", n)
 	}
 }
 
@@ -70,10 +92,10 @@ func TestACallerThatLeavesTakesNobodyAlong(t *testing.T) {
 	})
 	ctx, leave := context.WithCancel(t.Context())
 	left := make(chan error, 1)
-	go func() { _, _, err := c.Ask(ctx, "token"); left <- err }()
+	go func() { _, _, err := c.Ask(ctx, introspect.Question{Token: "token"}); left <- err }()
 	<-arrived
 	stayed := make(chan error, 1)
-	go func() { _, _, err := c.Ask(t.Context(), "token"); stayed <- err }()
+	go func() { _, _, err := c.Ask(t.Context(), introspect.Question{Token: "token"}); stayed <- err }()
 	leave()
 	if err := <-left; !errors.Is(err, introspect.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("who left got %v", err)
@@ -93,7 +115,7 @@ func TestThreat_RP11_QuestionsAtOnceAreBounded(t *testing.T) {
 	var wg sync.WaitGroup
 	for n := range 200 {
 		wg.Go(func() {
-			if _, _, err := c.Ask(t.Context(), fmt.Sprint("made-up-", n)); errors.Is(err, introspect.ErrUnavailable) {
+			if _, _, err := c.Ask(t.Context(), introspect.Question{Token: fmt.Sprint("made-up-", n)}); errors.Is(err, introspect.ErrUnavailable) {
 				if refused.Add(1) == 200-64 {
 					close(release)
 				}
@@ -112,10 +134,10 @@ func TestThreat_RP11_MadeUpTokensPushOutNoGoodOnes(t *testing.T) {
 		return fmt.Sprintf(`{"active":%v,"sub":"alice"}`, r.PostFormValue("token") == "good")
 	})
 	for n := range 200 {
-		if _, _, err := c.Ask(t.Context(), "good"); err != nil {
+		if _, _, err := c.Ask(t.Context(), introspect.Question{Token: "good"}); err != nil {
 			t.Fatal(err)
 		}
-		_, _, _ = c.Ask(t.Context(), fmt.Sprint("made-up-", n))
+		_, _, _ = c.Ask(t.Context(), introspect.Question{Token: fmt.Sprint("made-up-", n)})
 	}
 	if n := asked.Load(); n != 201 {
 		t.Errorf("%d questions about 200 made-up tokens and a good one", n)
@@ -125,7 +147,7 @@ func TestThreat_RP11_MadeUpTokensPushOutNoGoodOnes(t *testing.T) {
 func TestAfterAFailureIsAPause(t *testing.T) {
 	c, clock, asked := server(t, func(*http.Request) string { return "nonsense" })
 	for n := range 10 {
-		if _, _, err := c.Ask(t.Context(), fmt.Sprint(n)); !errors.Is(err, introspect.ErrUnavailable) {
+		if _, _, err := c.Ask(t.Context(), introspect.Question{Token: fmt.Sprint(n)}); !errors.Is(err, introspect.ErrUnavailable) {
 			t.Fatal(err)
 		}
 	}
@@ -133,7 +155,7 @@ func TestAfterAFailureIsAPause(t *testing.T) {
 		t.Errorf("%d questions to a server in trouble", n)
 	}
 	clock.Advance(time.Second)
-	_, _, _ = c.Ask(t.Context(), "again")
+	_, _, _ = c.Ask(t.Context(), introspect.Question{Token: "again"})
 	if n := asked.Load(); n != 2 {
 		t.Errorf("%d questions after the pause", n)
 	}

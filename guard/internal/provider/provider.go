@@ -16,14 +16,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/guard/internal/address"
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
-	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 	"github.com/gatehouse-dev/gatehouse/protocol/oidc"
 )
 
@@ -75,7 +74,7 @@ type Provider struct {
 
 // New checks the options and fetches nothing.
 func New(o Options) (*Provider, error) {
-	u, err := CheckURL("issuer", o.Issuer, o.InsecureAllowHTTP)
+	u, err := address.URL("issuer", o.Issuer, o.InsecureAllowHTTP)
 	if err != nil {
 		return nil, err
 	}
@@ -92,26 +91,6 @@ func New(o Options) (*Provider, error) {
 	p.metadata = cached[*oidc.Metadata]{fetch: p.fetchMetadata, now: p.now}
 	p.keys = cached[jose.Set]{fetch: p.fetchKeys, now: p.now}
 	return p, nil
-}
-
-// CheckURL parses an absolute http or https URL from the configuration. Plain
-// http is for loopback hosts, unless allowHTTP: on any other network it hands
-// every credential to whoever listens.
-func CheckURL(what, raw string, allowHTTP bool) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Opaque != "" {
-		return nil, fmt.Errorf("%s %q is not an absolute URL", what, raw)
-	}
-	switch u.Scheme {
-	case "https":
-	case "http":
-		if !allowHTTP && !oauth.IsLoopback(u.Hostname()) {
-			return nil, fmt.Errorf("%s %q must be https", what, raw)
-		}
-	default:
-		return nil, fmt.Errorf("%s %q must be https", what, raw)
-	}
-	return u, nil
 }
 
 // HTTPClient returns a client like given, or one with a timeout if that is nil,
@@ -140,6 +119,19 @@ func (p *Provider) Metadata(ctx context.Context) (*oidc.Metadata, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return h.value, nil
+}
+
+// IntrospectionEndpoint returns where the provider is asked about tokens (RFC 7662),
+// or an error that wraps ErrUnavailable or says that its metadata names none.
+func (p *Provider) IntrospectionEndpoint(ctx context.Context) (string, error) {
+	m, err := p.Metadata(ctx)
+	if err != nil {
+		return "", err
+	}
+	if m.IntrospectionEndpoint == "" {
+		return "", fmt.Errorf("the metadata of %s names no introspection_endpoint; set Endpoint", p.issuer)
+	}
+	return m.IntrospectionEndpoint, nil
 }
 
 // Key returns the issuer's key for a token with this kid and alg. A token
@@ -227,7 +219,7 @@ func (p *Provider) fetchMetadata(ctx context.Context) (*oidc.Metadata, time.Dura
 			continue
 		}
 		// An http issuer was allowed by name already; its endpoints may be http too.
-		if _, err := CheckURL(name, endpoint, !p.https); err != nil {
+		if _, err := address.URL(name, endpoint, !p.https); err != nil {
 			return nil, 0, p.failed("metadata", err)
 		}
 	}
@@ -265,26 +257,26 @@ func keep(before, set jose.Set) {
 }
 
 // get reads a document and for how long the issuer calls it fresh.
-func (p *Provider) get(ctx context.Context, address string) ([]byte, time.Duration, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+func (p *Provider) get(ctx context.Context, location string) ([]byte, time.Duration, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
 	if err != nil {
-		return nil, 0, p.failed(address, err)
+		return nil, 0, p.failed(location, err)
 	}
 	req.Header.Set("Accept", "application/json")
 	res, err := p.client.Do(req)
 	if err != nil {
-		return nil, 0, p.failed(address, err)
+		return nil, 0, p.failed(location, err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, 0, p.failed(address, fmt.Errorf("status %d", res.StatusCode))
+		return nil, 0, p.failed(location, fmt.Errorf("status %d", res.StatusCode))
 	}
 	data, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
 	if err != nil {
-		return nil, 0, p.failed(address, err)
+		return nil, 0, p.failed(location, err)
 	}
 	if len(data) > maxBody {
-		return nil, 0, p.failed(address, fmt.Errorf("longer than %d bytes", maxBody))
+		return nil, 0, p.failed(location, fmt.Errorf("longer than %d bytes", maxBody))
 	}
 	return data, maxAge(res.Header), nil
 }

@@ -107,6 +107,12 @@ func (c *Client) MayAskFor(responseType oauth.ResponseType) bool {
 	return responseType == oauth.ResponseTypeCode || c.Type == RegularWeb && c.Profile == OIDCBasic
 }
 
+// NeedsConsent reports whether a person must have allowed what the client asks for at an API, which is nil
+// for none: at any API, if the application is somebody else's, and at the house's own, whosever it is. Who
+// may register one application, or has found a flaw in one, must not rule the house as soon as an
+// administrator comes by.
+func (c *Client) NeedsConsent(api *API) bool { return c.ThirdParty || api != nil && api.System }
+
 // SessionBound reports whether tokens of this client end with the user's session: those of
 // applications in a browser do, those of devices survive a sign-out.
 func (c *Client) SessionBound() bool { return c.Type == SPA || c.Type == RegularWeb }

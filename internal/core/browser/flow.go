@@ -58,6 +58,8 @@ type Device struct {
 type Logout struct {
 	ClientID string `json:"c,omitempty"`
 	ReturnTo string `json:"r,omitempty"` // complete, state included
+	// Astray: the application asked for an address that is not registered, so there is no ReturnTo.
+	Astray bool `json:"a,omitempty"`
 }
 
 // Reason says why a person is asked to sign in.

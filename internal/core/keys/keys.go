@@ -3,6 +3,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -358,9 +359,19 @@ func (k *Keys) read(ctx context.Context, tn *tenant.Tenant) (*Ring, error) {
 			r.signers[s.Alg] = signer
 		}
 	}
+	slices.SortStableFunc(r.public, rsaFirst)
 	r.jwks, err = r.public.Marshal()
 	return r, err
 }
+
+// rsaFirst is the order of a key set. Some verifiers do not look a key up by its id, but try one
+// after another, and give up at the first that is of another type; what they check is ID tokens,
+// by RS256.
+func rsaFirst(a, b jose.Key) int {
+	return cmp.Compare(slices.Index(rsaAlgs(), b.Alg), slices.Index(rsaAlgs(), a.Alg))
+}
+
+func rsaAlgs() []jose.Alg { return []jose.Alg{jose.PS256, jose.RS256} }
 
 func (k *Keys) open(tn *tenant.Tenant, kid string, alg jose.Alg, sealed []byte) (*jose.Signer, error) {
 	der, err := k.seal.Open(sealPurpose, keyAAD(tn, kid), sealed)

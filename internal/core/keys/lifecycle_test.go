@@ -83,6 +83,36 @@ func (n node) poll(t *testing.T) {
 	}
 }
 
+// python-jose, given a whole set, tries key after key and fails at the first of another type than
+// the token's, so the key of an ID token stands before all others, whenever it was made.
+func TestKeySet_RSAFirst(t *testing.T) {
+	dbtest.Two(t, schema.Files, func(t *testing.T, a, b *db.DB) {
+		one, _, now := nodes(t, a, b)
+		one.sign(t)
+		now.Advance(time.Second)
+		for _, alg := range []jose.Alg{jose.PS256, jose.EdDSA, jose.RS256} {
+			if _, err := one.Signer(t.Context(), one.tn, alg); err != nil {
+				t.Fatal(err)
+			}
+			now.Advance(time.Second)
+		}
+		if err := one.Rotate(t.Context(), one.tn, []jose.Alg{jose.ES256, jose.RS256}, audit.System()); err != nil {
+			t.Fatal(err)
+		}
+		set, err := jose.ParseSet([]byte(one.published(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var algs []jose.Alg
+		for _, k := range set {
+			algs = append(algs, k.Alg)
+		}
+		if want := []jose.Alg{jose.RS256, jose.RS256, jose.PS256, jose.ES256, jose.EdDSA, jose.ES256}; !slices.Equal(algs, want) {
+			t.Errorf("%v, want %v", algs, want)
+		}
+	})
+}
+
 // Whatever is signed at any moment verifies by every key set that was fetched in the ten minutes
 // before, on either node, from before a rotation until after the old key is gone.
 func TestThreat_KY01_RotationBreaksNobody(t *testing.T) {

@@ -24,9 +24,10 @@ type Limits struct {
 	// may try, or the owner sets a new password by mail (NIST SP 800-63B-4, section 3.2.2).
 	Consecutive int64
 
-	MailWindow   time.Duration // of the two that follow
-	MailsAddress int64         // codes mailed to one address
+	MailWindow   time.Duration // of the three that follow
+	MailsAddress int64         // codes mailed to one address because of strangers, and as many because of each known device
 	MailsNetwork int64         // codes mailed because of one network
+	MailsSite    int64         // codes mailed because of all networks of one site
 	MailsDay     int64         // codes mailed by one tenant in a day
 
 	UserCodesWindow  time.Duration // of the three that follow
@@ -35,14 +36,14 @@ type Limits struct {
 	UserCodesNetwork int64         // wrong user codes of devices, typed in one network
 
 	DeviceRequestsWindow time.Duration // of the one that follows
-	DeviceRequests       int64         // devices of one client in one network that ask to be let in
+	DeviceRequests       int64         // devices of one client in one site that ask to be let in
 }
 
 // DefaultLimits returns the limits that hold unless an operator sets others.
 func DefaultLimits() Limits {
 	return Limits{
 		Window: 15 * time.Minute, Failures: 5, Spray: 100, Consecutive: 100,
-		MailWindow: time.Hour, MailsAddress: 3, MailsNetwork: 10, MailsDay: 10_000,
+		MailWindow: time.Hour, MailsAddress: 3, MailsNetwork: 10, MailsSite: 50, MailsDay: 10_000,
 		UserCodesWindow: time.Hour, UserCodesSession: 5, UserCodesPerson: 20, UserCodesNetwork: 20,
 		DeviceRequestsWindow: 10 * time.Minute, DeviceRequests: 100,
 	}
@@ -98,10 +99,16 @@ func (l Limits) consecutive(name string, whose ...string) budget {
 	return b
 }
 
-// mailBudgets are what a mailed code takes from.
-func (l Limits) mailBudgets(addressKey string, from netip.Addr) []budget {
+// mailBudgets are what a mailed code takes from. a is nil for an address without an account. A device that
+// knows the account has a budget of its own, as with passwords: whoever has codes mailed to the owner, or to
+// everybody, keeps the owner from none.
+func (l Limits) mailBudgets(addressKey string, a *people.Account, d device, from netip.Addr) []budget {
+	if a != nil && d.knows(a) {
+		return []budget{newBudget("mail-device", l.MailsAddress, l.MailWindow, addressKey, d.ID)}
+	}
 	return []budget{
 		newBudget("mail-day", l.MailsDay, 24*time.Hour),
+		newBudget("mail-site", l.MailsSite, l.MailWindow, limit.Site(from)),
 		newBudget("mail-network", l.MailsNetwork, l.MailWindow, limit.Network(from)),
 		newBudget("mail-address", l.MailsAddress, l.MailWindow, addressKey),
 	}
@@ -116,7 +123,7 @@ const (
 			expires_at = CASE WHEN failures.expires_at <= $3 OR $6 = 1 THEN $4 ELSE failures.expires_at END
 		WHERE failures.expires_at <= $3 OR failures.count < $5
 		RETURNING count`
-	selectTries = `SELECT bucket, count, expires_at FROM failures WHERE tenant_id = $1 AND bucket IN ($2, $3, $4) AND expires_at > $5`
+	selectTries = `SELECT bucket, count, expires_at FROM failures WHERE tenant_id = $1 AND bucket IN ($2, $3, $4, $5) AND expires_at > $6`
 	selectTry   = `SELECT expires_at FROM failures WHERE tenant_id = $1 AND bucket = $2`
 	giveBackTry = `UPDATE failures SET count = count - 1 WHERE tenant_id = $1 AND bucket = $2 AND count > 0`
 	lockTries   = `UPDATE failures SET count = count WHERE tenant_id = $1 AND bucket = $2`
@@ -158,8 +165,8 @@ func (s *SignIn) limitedInTx(tx *db.Tx, b budget) error {
 
 // check refuses, before any costly work, what take would refuse. It reads and takes nothing.
 func (s *SignIn) check(ctx context.Context, tn *tenant.Tenant, budgets []budget) error {
-	args := make([]any, 0, 4)
-	for i := range 3 {
+	args := make([]any, 0, 5)
+	for i := range 4 {
 		args = append(args, budgets[min(i, len(budgets)-1)].bucket)
 	}
 	now := s.now()

@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -359,6 +360,60 @@ func TestThreat_PW08_LongPasswordsAreNotHashed(t *testing.T) {
 	})
 }
 
+// leaver is a caller who hangs up as soon as a password has been hashed.
+type leaver struct {
+	context.Context
+	gone func() bool
+}
+
+// Err implements context.Context.
+func (l leaver) Err() error {
+	if l.gone() {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Done implements context.Context.
+func (l leaver) Done() <-chan struct{} {
+	done := make(chan struct{})
+	if l.gone() {
+		close(done)
+	}
+	return done
+}
+
+// Hashing is what costs, and it is counted, whether or not somebody waits for what comes of it.
+func TestThreat_PW08_HangingUpIsNoWayAroundTheLimits(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.user(t, "ada@example.com")
+		leave := func() context.Context {
+			before := w.people.Hasher.Hashes()
+			return leaver{bg, func() bool { return w.people.Hasher.Hashes() > before }}
+		}
+		from := signin.From{Address: home, Browser: "b"}
+		reset, err := w.StartReset(bg, w.tn, "ada@example.com", from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, code := w.letters(t, "ada@example.com")
+		for range 5 {
+			_, _ = w.Password(leave(), w.tn, signin.Credentials{Login: "ada@example.com", Password: "wrong-password"}, from)
+			_, _ = w.StartSignUp(leave(), w.tn, signin.SignUp{Email: "bob@example.com", Password: another}, from)
+			_, _ = w.FinishReset(leave(), w.tn, signin.Answer{ChallengeID: reset, Code: "x"}, another, from)
+		}
+		if _, err := w.try("ada@example.com", password, from); !fault.Is(err, fault.Limited) {
+			t.Errorf("sign-in after five wrong passwords: %v", err)
+		}
+		if _, err := w.StartSignUp(bg, w.tn, signin.SignUp{Email: "bob@example.com", Password: another}, from); !fault.Is(err, fault.Limited) {
+			t.Errorf("sign-up after five: %v", err)
+		}
+		if _, err := w.FinishReset(bg, w.tn, signin.Answer{ChallengeID: reset, Code: code}, another, from); !errors.Is(err, people.ErrCode) {
+			t.Errorf("a new password after five wrong codes: %v", err)
+		}
+	})
+}
+
 func TestThreat_EM07_MailIsLimited(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.user(t, "known@example.com")
@@ -400,6 +455,62 @@ func TestThreat_EM07_MailIsLimited(t *testing.T) {
 		}
 		if sent != 10 {
 			t.Errorf("%d mails for one network; want 10", sent)
+		}
+	})
+}
+
+// Strangers who have codes mailed to somebody, or to everybody, do not keep the owner from one in a browser
+// they have signed in with. That has a budget, too, which a new password ends.
+func TestThreat_PW02_StrangersKeepNobodyFromACode(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.user(t, "ada@example.com")
+		w.user(t, "eve@example.com")
+		device := w.signIn(t, "ada@example.com", signin.From{Address: home, Browser: "ada's"}).Device
+		stranger := w.signIn(t, "eve@example.com", signin.From{Address: away, Browser: "eve's"}).Device
+		start := func(address netip.Addr, browser, device string) error {
+			_, err := w.StartReset(bg, w.tn, "ada@example.com", signin.From{Address: address, Browser: browser, Device: device})
+			return err
+		}
+		for i := range 20 {
+			start(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), "x", "")
+			w.StartReset(bg, w.tn, fmt.Sprintf("user%d@example.com", i), signin.From{Address: netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), Browser: "x"})
+		}
+		for name, device := range map[string]string{"without a device": "", "a device that knows somebody else": stranger, "a made-up device": device + "x"} {
+			if err := start(home, "ada's", device); !fault.Is(err, fault.Limited) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for range 3 {
+			if err := start(home, "ada's", device); err != nil {
+				t.Errorf("the owner: %v", err)
+			}
+		}
+		if err := start(home, "ada's", device); !fault.Is(err, fault.Limited) {
+			t.Errorf("a fourth code for the device: %v", err)
+		}
+	}, func(_ *tenant.Settings, l *signin.Limits) { l.MailsDay = 20 })
+}
+
+// Who owns a /48 has 65,536 networks, and no more mail sent for that.
+func TestThreat_EM07_HoppingIsNoWayToMail(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		sent, devices := 0, 0
+		for i := range 200 {
+			from := signin.From{Browser: "b", Address: netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0xaa, 0xaa, 0, byte(i), 15: 1})}
+			if _, err := w.StartReset(bg, w.tn, fmt.Sprintf("user%d@example.com", i), from); err == nil {
+				sent++
+			} else if !fault.Is(err, fault.Limited) {
+				t.Fatal(err)
+			}
+			err := w.tn.DB.Write(bg, func(tx *db.Tx) error { return w.TakeDeviceRequest(tx, "client", from) })
+			if err == nil {
+				devices++
+			} else if !fault.Is(err, fault.Limited) {
+				t.Fatal(err)
+			}
+		}
+		if sent != 50 || devices != 100 {
+			t.Errorf("%d mails and %d device codes for one /48; want 50 and 100", sent, devices)
 		}
 	})
 }

@@ -54,6 +54,8 @@ func (s *SignIn) Password(ctx context.Context, tn *tenant.Tenant, c Credentials,
 		return nil, err
 	}
 	var result *Result
+	ctx, done := paid(ctx)
+	defer done()
 	err = tn.DB.Write(ctx, func(tx *db.Tx) error {
 		result = nil
 		if err := s.count(tx, a, from); err != nil || !a.right {
@@ -69,6 +71,12 @@ func (s *SignIn) Password(ctx context.Context, tn *tenant.Tenant, c Credentials,
 		return nil, ErrBadCredentials
 	}
 	return result, nil
+}
+
+// paid is a context for the verb that counts what was costly: a caller who hangs up once a password is hashed
+// has cost that all the same. Else whoever never waits for an answer keeps every core busy, without a limit.
+func paid(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 }
 
 // compare finds the account and compares the password, with the same work whether there is an
@@ -182,6 +190,8 @@ func (s *SignIn) ChangePassword(ctx context.Context, tn *tenant.Tenant, session 
 		return nil, err
 	}
 	a.right, a.upgraded = a.right && a.account.ID == session.UserID, ""
+	ctx, done := paid(ctx)
+	defer done()
 	var result *Result
 	err = tn.DB.Write(ctx, func(tx *db.Tx) error {
 		result = nil

@@ -25,8 +25,12 @@ func (s *SignIn) StartReset(ctx context.Context, tn *tenant.Tenant, email string
 	if err != nil {
 		return "", err
 	}
+	budgets, err := s.resetBudgets(ctx, tn, address, from)
+	if err != nil {
+		return "", err
+	}
 	err = tn.DB.Write(ctx, func(tx *db.Tx) error {
-		if _, err := s.take(tx, s.limits.mailBudgets(address.Key, from.Address)); err != nil {
+		if _, err := s.take(tx, budgets); err != nil {
 			return err
 		}
 		account, err := s.people.AccountInTx(tx, address.Key)
@@ -64,6 +68,20 @@ func (s *SignIn) StartReset(ctx context.Context, tn *tenant.Tenant, email string
 	return challengeID, nil
 }
 
+// resetBudgets are what a code for an address takes from. Whose account it is is read only for a browser in
+// which somebody has signed in: for all others it makes no difference.
+func (s *SignIn) resetBudgets(ctx context.Context, tn *tenant.Tenant, address people.Address, from From) ([]budget, error) {
+	var account *people.Account
+	d := s.openDevice(tn, from.Device)
+	if len(d.Users) > 0 {
+		var err error
+		if account, err = s.people.ByLogin(ctx, tn, address.Text); err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+	}
+	return s.limits.mailBudgets(address.Key, account, d, from.Address), nil
+}
+
 // ResendReset mails a fresh code for a reset that waits in this browser, and returns the challenge
 // that takes the place of the old one. The error is [people.ErrCode] when nothing waits.
 func (s *SignIn) ResendReset(ctx context.Context, tn *tenant.Tenant, challengeID string, from From) (string, error) {
@@ -96,6 +114,8 @@ func (s *SignIn) FinishReset(ctx context.Context, tn *tenant.Tenant, a Answer, p
 	if err != nil {
 		return "", err
 	}
+	ctx, end := paid(ctx)
+	defer end()
 	var done *people.Account
 	err = tn.DB.Write(ctx, func(tx *db.Tx) error {
 		done = nil

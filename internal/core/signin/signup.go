@@ -60,13 +60,15 @@ func (s *SignIn) StartSignUp(ctx context.Context, tn *tenant.Tenant, u SignUp, f
 	if err := s.people.CheckPassword(tn, u.Password, address.Text, u.Name); err != nil {
 		return "", err
 	}
-	if err := s.check(ctx, tn, s.limits.mailBudgets(address.Key, from.Address)); err != nil {
+	if err := s.check(ctx, tn, s.limits.mailBudgets(address.Key, nil, device{}, from.Address)); err != nil {
 		return "", err
 	}
 	hash, err := s.people.Hasher.Hash(ctx, u.Password)
 	if err != nil {
 		return "", err
 	}
+	ctx, done := paid(ctx)
+	defer done()
 	return s.mailSignUp(ctx, tn, address, signUpPayload{Email: address.Text, Hash: hash, Profile: u.Profile}, from)
 }
 
@@ -94,7 +96,7 @@ func (s *SignIn) mailSignUp(ctx context.Context, tn *tenant.Tenant, address peop
 		return "", err
 	}
 	err = tn.DB.Write(ctx, func(tx *db.Tx) error {
-		if _, err := s.take(tx, s.limits.mailBudgets(address.Key, from.Address)); err != nil {
+		if _, err := s.take(tx, s.limits.mailBudgets(address.Key, nil, device{}, from.Address)); err != nil {
 			return err
 		}
 		owner, err := s.people.AccountInTx(tx, address.Key)

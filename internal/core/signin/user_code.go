@@ -52,9 +52,9 @@ func (s *SignIn) TryUserCode(ctx context.Context, tn *tenant.Tenant, session *Se
 	})
 }
 
-// TakeDeviceRequest counts, inside tx, that a client asks for a device code from a network. Beyond the
-// limit the error is a Limited fault, which must undo the verb.
+// TakeDeviceRequest counts, inside tx, that a client asks for a device code from a site: each writes a row,
+// and who owns a site hops between its networks. Beyond the limit the error is a Limited fault, which must undo the verb.
 func (s *SignIn) TakeDeviceRequest(tx *db.Tx, clientID string, from From) error {
-	_, err := s.take(tx, []budget{newBudget("device-request", s.limits.DeviceRequests, s.limits.DeviceRequestsWindow, clientID, limit.Network(from.Address))})
+	_, err := s.take(tx, []budget{newBudget("device-request", s.limits.DeviceRequests, s.limits.DeviceRequestsWindow, clientID, limit.Site(from.Address))})
 	return err
 }

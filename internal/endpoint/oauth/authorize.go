@@ -295,7 +295,7 @@ type facts struct {
 	flow      browser.Flow
 	session   *signin.Session // nil for a stranger
 	now       time.Time
-	consented bool // everything asked for is allowed, by the person or because the client is ours
+	consented bool // everything asked for is allowed, by the person or because the client needs no consent
 	progress
 }
 
@@ -417,7 +417,7 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, f browser.Flow,
 	}
 	consented := true
 	if found != nil {
-		if consented, err = s.consented(ctx, tn, f, client, found); err != nil {
+		if consented, err = s.consented(ctx, tn, f, client, api, found); err != nil {
 			s.respondError(w, r, client, f.Request, err)
 			return
 		}
@@ -452,10 +452,10 @@ func notWithoutPages(due step) *oauth.Error {
 	}
 }
 
-// consented reports whether nothing is left to be allowed: the client is the tenant's own, or the
-// person has allowed all of it before.
-func (s *Server) consented(ctx context.Context, tn *tenant.Tenant, f browser.Flow, client *apps.Client, found *signin.Session) (bool, error) {
-	if !client.ThirdParty {
+// consented reports whether nothing is left to be allowed: the client needs no consent, or the person
+// has allowed all of it before.
+func (s *Server) consented(ctx context.Context, tn *tenant.Tenant, f browser.Flow, client *apps.Client, api *apps.API, found *signin.Session) (bool, error) {
+	if !client.NeedsConsent(api) {
 		return true, nil
 	}
 	before, err := s.Grants.Consented(ctx, tn, found.UserID, client.ClientID, f.Request.Audience)

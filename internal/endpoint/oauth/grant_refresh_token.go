@@ -94,10 +94,11 @@ func narrowed(granted oauth.Scope, asked string) (oauth.Scope, error) {
 	return scope, nil
 }
 
-// stillConsented: a third party whose consent was withdrawn gets no more tokens.
+// stillConsented: whose consent was withdrawn gets no more tokens.
 func (s *Server) stillConsented(ctx context.Context, tn *tenant.Tenant, client *apps.Client, f *grants.Family) error {
-	if !client.ThirdParty {
-		return nil
+	api, err := s.api(ctx, tn, f.Audience)
+	if err != nil || !client.NeedsConsent(api) {
+		return err
 	}
 	consented, err := s.Grants.Consented(ctx, tn, f.UserID, client.ClientID, f.Audience)
 	if err != nil {

@@ -19,7 +19,8 @@ import (
 type logout struct {
 	client   *apps.Client // nil when the request names none
 	hint     *oidc.IDTokenClaims
-	returnTo string // as asked; not yet allowed
+	returnTo string // where to return to, if that is registered
+	astray   bool   // an address was asked for that is not registered
 	state    string
 	// trusted: the request may end the session without asking. /v2/logout with a client and its
 	// registered address is, because SDKs send people there with nothing else in hand.
@@ -32,7 +33,7 @@ type logout struct {
 func (s *Server) Logout(w http.ResponseWriter, r *http.Request) {
 	ctx, tn := r.Context(), tenant.From(r.Context())
 	q := r.URL.Query()
-	l := logout{returnTo: q.Get("returnTo")}
+	var l logout
 	allowed := tn.Settings.LogoutURLs
 	if q.Get("client_id") != "" {
 		client, err := s.clientForLogout(ctx, tn, q.Get("client_id"))
@@ -45,7 +46,10 @@ func (s *Server) Logout(w http.ResponseWriter, r *http.Request) {
 	if hint, err := s.verifyHint(ctx, tn, q.Get("id_token_hint"), q.Get("client_id")); err == nil {
 		l.hint = hint
 	}
-	l.returnTo = s.registered(r, l.client, allowed, "returnTo", l.returnTo)
+	if asked := q.Get("returnTo"); asked != "" {
+		l.returnTo = s.registered(r, l.client, allowed, "returnTo", asked)
+		l.astray = l.returnTo == ""
+	}
 	if l.returnTo == "" {
 		l.trusted = false
 	}
@@ -91,14 +95,16 @@ func (s *Server) EndSession(w http.ResponseWriter, r *http.Request) {
 			allowed = l.client.LogoutURLs
 		}
 		l.returnTo = s.registered(r, l.client, allowed, "post_logout_redirect_uri", uri)
+		l.astray = l.returnTo == ""
 	}
 	s.logout(w, r, l)
 }
 
 // registered returns an address that is registered for the return from a logout, and nothing for
-// any other: whoever wants to leave is let out, and led nowhere. The log tells the developer.
+// any other: whoever wants to leave is let out, and led nowhere. The page says so to the person, the
+// log to the developer.
 func (s *Server) registered(r *http.Request, client *apps.Client, allowed []string, parameter, uri string) string {
-	if uri == "" || oauth.MatchLogoutURI(allowed, uri) {
+	if oauth.MatchLogoutURI(allowed, uri) {
 		return uri
 	}
 	if client != nil {
@@ -139,9 +145,9 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, l logout) {
 		s.errorPage(w, r, err)
 		return
 	}
-	target := l.returnTo
-	if target != "" {
-		target = oauth.AppendState(target, l.state)
+	to := browser.Logout{ClientID: clientID(l.client), Astray: l.astray}
+	if l.returnTo != "" {
+		to.ReturnTo = oauth.AppendState(l.returnTo, l.state)
 	}
 	switch {
 	case found == nil && l.hint != nil && l.hint.SessionID != "" && navigated(r):
@@ -150,16 +156,16 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, l logout) {
 			s.errorPage(w, r, err)
 			return
 		}
-		s.signedOut(w, r, target)
+		s.signedOut(w, r, to)
 	case found == nil:
 		// There is no session to end. A browser that another site made ask may still hold the
 		// cookie of one and not have sent it, so nothing is cleared.
-		s.goOn(w, r, target)
+		s.goOn(w, r, to)
 	case !navigated(r) || !l.mayEnd(found):
-		f := browser.Flow{StartedAt: s.now(), Logout: &browser.Logout{ClientID: clientID(l.client), ReturnTo: target}}
+		f := browser.Flow{StartedAt: s.now(), Logout: &to}
 		s.Pages.ConfirmSignOut(w, r, f, l.client, found)
 	default:
-		s.endSession(w, r, found, clientID(l.client), target)
+		s.endSession(w, r, found, to)
 	}
 }
 
@@ -181,42 +187,42 @@ func navigated(r *http.Request) bool {
 
 // SignOutConfirmed ends the session after the person has said so on our page.
 func (s *Server) SignOutConfirmed(w http.ResponseWriter, r *http.Request, f browser.Flow, found *signin.Session) {
-	var client, target string
+	var to browser.Logout
 	if f.Logout != nil {
-		client, target = f.Logout.ClientID, f.Logout.ReturnTo
+		to = *f.Logout
 	}
 	if found == nil {
-		s.goOn(w, r, target)
+		s.goOn(w, r, to)
 		return
 	}
-	s.endSession(w, r, found, client, target)
+	s.endSession(w, r, found, to)
 }
 
-func (s *Server) endSession(w http.ResponseWriter, r *http.Request, found *signin.Session, client, target string) {
+func (s *Server) endSession(w http.ResponseWriter, r *http.Request, found *signin.Session, to browser.Logout) {
 	ctx, tn := r.Context(), tenant.From(r.Context())
-	if err := s.SignIn.SignOut(ctx, tn, found.SID, false, s.from(r, client)); err != nil {
+	if err := s.SignIn.SignOut(ctx, tn, found.SID, false, s.from(r, to.ClientID)); err != nil {
 		s.errorPage(w, r, err)
 		return
 	}
-	if client != "" {
-		s.Checkup.Well(tn, client, checkup.SignedOut)
+	if to.ClientID != "" {
+		s.Checkup.Well(tn, to.ClientID, checkup.SignedOut)
 	}
-	s.signedOut(w, r, target)
+	s.signedOut(w, r, to)
 }
 
 // signedOut clears the cookies of a session that has ended and goes on.
-func (s *Server) signedOut(w http.ResponseWriter, r *http.Request, target string) {
+func (s *Server) signedOut(w http.ResponseWriter, r *http.Request, to browser.Logout) {
 	s.cookies(tenant.From(r.Context())).ClearSession(w)
-	s.goOn(w, r, target)
+	s.goOn(w, r, to)
 }
 
 // goOn leads to where the application wants, if that was allowed.
-func (s *Server) goOn(w http.ResponseWriter, r *http.Request, target string) {
-	if target == "" {
-		s.Pages.SignedOut(w, r)
+func (s *Server) goOn(w http.ResponseWriter, r *http.Request, to browser.Logout) {
+	if to.ReturnTo == "" {
+		s.Pages.SignedOut(w, r, to.Astray)
 		return
 	}
-	seeOther(w, target)
+	seeOther(w, to.ReturnTo)
 }
 
 func (s *Server) from(r *http.Request, clientID string) signin.From {

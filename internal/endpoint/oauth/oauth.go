@@ -61,8 +61,9 @@ type Pages interface {
 	ChooseAccount(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, s *signin.Session)
 	// ConfirmSignOut asks whether to sign out.
 	ConfirmSignOut(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, s *signin.Session)
-	// SignedOut says that the session has ended.
-	SignedOut(w http.ResponseWriter, r *http.Request)
+	// SignedOut says that the session has ended. astray: the application wanted the person back at an
+	// address that is not registered for it.
+	SignedOut(w http.ResponseWriter, r *http.Request, astray bool)
 	// Error says that a request can not be served.
 	Error(w http.ResponseWriter, r *http.Request, status int, e *oauth.Error)
 	// FormPost hands a response to the application by form_post.

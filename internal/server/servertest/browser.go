@@ -293,10 +293,14 @@ func (i *Instance) TokensFor(t testing.TB, email, clientName string, pairs ...st
 	return i.TokensIn(t, b, clientName, pairs...), b
 }
 
-// TokensIn runs the code flow of a client in a browser that is signed in.
+// TokensIn runs the code flow of a client in a browser that is signed in, and allows what is asked.
 func (i *Instance) TokensIn(t testing.TB, b *Browser, clientName string, pairs ...string) Tokens {
 	t.Helper()
-	tokens := i.Redeem(t, clientName, b.Authorize(clientName, pairs...).Answer(t))
+	p := b.Authorize(clientName, pairs...)
+	if strings.Contains(p.Body, `action="/u/consent"`) {
+		p = b.Press(p, "allow")
+	}
+	tokens := i.Redeem(t, clientName, p.Answer(t))
 	if tokens.Error != "" {
 		t.Fatalf("redeem: %s: %s", tokens.Error, tokens.Description)
 	}

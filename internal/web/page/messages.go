@@ -33,6 +33,7 @@ const (
 	NoticeSignInAgain     Message = "notice.sign_in_again" // the application wants a fresh sign-in
 	NoticeSignedOut       Message = "notice.signed_out"
 	NoticeDevice          Message = "notice.device" // a device waits to be let in
+	NoticeAstray          Message = "notice.astray" // SignedOut: the application asked for an address that is not its own
 )
 
 // fieldOf tells which field a message is about, "" if about none.

@@ -126,15 +126,27 @@ func (h *Handler) decideDevice(w http.ResponseWriter, r *http.Request, in form, 
 	h.Render.Render(w, r, http.StatusOK, page.DeviceDone{Frame: h.plain(tn), ClientName: client.Name})
 }
 
-// letIn records what the page said: for a third party also that its scopes are allowed, which every
-// refresh asks for.
+// letIn records what the page said: also that its scopes are allowed, where every refresh asks for it.
 func (h *Handler) letIn(ctx context.Context, tn *tenant.Tenant, d *grants.DeviceRequest, s *signin.Session, by audit.Origin) (*apps.Client, error) {
 	client, err := h.deviceClient(ctx, tn, d)
 	if err != nil {
 		return nil, err
 	}
+	api, err := h.deviceAPI(ctx, tn, d)
+	if err != nil {
+		return nil, err
+	}
 	auth := grants.Authentication{SID: s.SID, Time: s.AuthTime, AMR: s.AMR, ACR: s.ACR}
-	return client, h.Grants.ApproveDevice(ctx, tn, d, s.UserID, auth, client.ThirdParty, by)
+	return client, h.Grants.ApproveDevice(ctx, tn, d, s.UserID, auth, client.NeedsConsent(api), by)
+}
+
+// deviceAPI is the API a device asks for; nil for none, or for one that is gone.
+func (h *Handler) deviceAPI(ctx context.Context, tn *tenant.Tenant, d *grants.DeviceRequest) (*apps.API, error) {
+	api, err := h.Apps.API(ctx, tn, d.Audience)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	return api, err
 }
 
 // deviceClient is the application that asked, which may have been changed since.
@@ -185,8 +197,8 @@ func (h *Handler) showDeviceConfirm(w http.ResponseWriter, r *http.Request, stat
 		h.deviceTrouble(w, r, in, in.flow.Device.UserCode, err)
 		return
 	}
-	api, err := h.Apps.API(r.Context(), tn, d.Audience)
-	if err != nil && !fault.Is(err, fault.NotFound) { // without an API, or with one that is gone, scopes have their names
+	api, err := h.deviceAPI(r.Context(), tn, d) // without one, scopes have their names
+	if err != nil {
 		h.fail(w, r, err)
 		return
 	}

@@ -150,9 +150,14 @@ func (h *Handler) SignOutPage(w http.ResponseWriter, r *http.Request, f browser.
 	h.Render.Render(w, r, http.StatusOK, page.SignOut{Frame: h.frame(w, r, PathSignOut, f, c), Email: s.Email, ClientName: nameOf(c)})
 }
 
-// SignedOutPage says that the session has ended.
-func (h *Handler) SignedOutPage(w http.ResponseWriter, r *http.Request) {
-	h.Render.Render(w, r, http.StatusOK, page.SignedOut{Frame: h.plain(tenant.From(r.Context()))})
+// SignedOutPage says that the session has ended and, of an application that went astray, why there
+// is no way back to it.
+func (h *Handler) SignedOutPage(w http.ResponseWriter, r *http.Request, astray bool) {
+	p := page.SignedOut{Frame: h.plain(tenant.From(r.Context()))}
+	if astray {
+		p.Notice = page.NoticeAstray
+	}
+	h.Render.Render(w, r, http.StatusOK, p)
 }
 
 // FormPost hands a response to the application by form_post.
