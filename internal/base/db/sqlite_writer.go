@@ -51,7 +51,7 @@ type turn struct {
 	tx     Tx
 	caller context.Context
 	verb   func(*Tx) error
-	single bool // one statement, which needs no savepoint
+	single bool        // one statement, which needs no savepoint
 	taken  atomic.Bool // by the writer, to run it, or by the caller, to give up
 	done   chan struct{}
 
