@@ -3,6 +3,7 @@ package grants_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -165,6 +166,29 @@ func TestThreat_TK03_CodeOfAnotherClientOrFailingItsCheckIsBurnt(t *testing.T) {
 		}
 		if n := w.live(t, "ada"); n != 0 {
 			t.Errorf("%d families live", n)
+		}
+	})
+}
+
+// Access tokens carry the gid that a code begins with: it is worth nothing without the secret, and harms
+// nothing.
+func TestThreat_TK03_NameOfAGrantIsNoCode(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		code, other := w.code(t, terms(spa, "ada", w.signIn(t, "ada"))), w.code(t, terms(spa, "eve", w.signIn(t, "eve")))
+		gid, secret, _ := strings.Cut(code, ".")
+		_, othersSecret, _ := strings.Cut(other, ".")
+		for _, forged := range []string{
+			"", ".", gid, gid + ".", gid + "." + othersSecret, gid + "." + secret + "x", strings.ToUpper(gid) + "." + secret, "." + secret, secret,
+			id.UUID() + ".", "\x00" + code, code + "\xff", strings.Repeat("x", 36) + "." + secret,
+		} {
+			if r, err := w.redeem(spa, forged); !errors.Is(err, grants.ErrInvalidCode) {
+				t.Errorf("%q: %v, %v", forged, r, err)
+			}
+		}
+		for _, honest := range []string{code, other} {
+			if _, err := w.redeem(spa, honest); err != nil {
+				t.Errorf("a guess has burnt a code: %v", err)
+			}
 		}
 	})
 }
