@@ -228,14 +228,10 @@ func (b *builder) families(s size) (err error) {
 func (b *builder) refreshTokens(n int, scope oauth.Scope) ([]string, error) {
 	out := make([]string, n)
 	err := inParallel(connections, n, func(i int) error {
-		var code string
 		family := &grants.NewFamily{Policy: b.web.Refresh(b.Tenant), SessionBound: true}
 		terms, session := b.terms(i, scope), b.signedIn[i*connections/n]
 		terms.UserID, terms.Auth.SID, terms.Auth.Time = session.UserID, session.SID, session.AuthTime
-		err := b.write(func(tx *db.Tx) (err error) {
-			code, err = b.Grants.IssueCode(tx, grants.Code{Terms: terms, RedirectURI: redirectURI}, family)
-			return err
-		})
+		code, err := b.Grants.IssueCode(b.ctx, b.Tenant, grants.Code{Terms: terms, RedirectURI: redirectURI}, family, nil)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,7 @@
 // Command mutants takes the defences of the house away, one at a time, and demands that a test
 // notices.
 //
-//	go run ./internal/mutants [-short] [-workers N] [ID…]
+//	go run ./internal/mutants [-short] [-workers N] [ID|NAME…]
 //	go run ./internal/mutants list
 //
 // Each file testdata/mutants/ID.patch or ID_words.patch is a unified diff that removes the defence
@@ -9,8 +9,9 @@
 // after that row (TestThreat_ID_…, FuzzThreat_ID…) must fail there, having passed on the tree as it
 // is. A mutant that does not apply, does not compile or meets no test is an error, never a success.
 //
-// Without ids all mutants run, and every row that has a test must have a mutant, or a line
-// "ID reason" in testdata/mutants/exceptions.txt. "list" shows what there is and what is missing.
+// An id stands for all mutants of its row, a name (ID_words) for one. Without any all run, and every
+// row that has a test must have a mutant, or a line "ID reason" in testdata/mutants/exceptions.txt.
+// "list" shows what there is and what is missing.
 package main
 
 import (
@@ -74,11 +75,11 @@ func printGaps(p *plan, out io.Writer) (none bool) {
 type options struct {
 	short   bool
 	workers int
-	ids     []string // all rows when empty
+	ids     []string // of rows or mutants; all when empty
 }
 
 // run tries the mutants of the tree at root and reports on out. It is true when each was noticed
-// and, unless ids were named, none is missing.
+// and, unless some were named, none is missing.
 func run(ctx context.Context, root string, o options, out io.Writer) (ok bool, err error) {
 	p, err := readPlan(root)
 	if err != nil {

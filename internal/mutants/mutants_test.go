@@ -46,7 +46,7 @@ func TestEachMutantGetsItsVerdict(t *testing.T) {
 
 func TestNamedMutantsRunAlone(t *testing.T) {
 	var out strings.Builder
-	ok, err := run(context.Background(), fixture, options{workers: 2, short: true, ids: []string{"AA01", "AA07"}}, &out)
+	ok, err := run(context.Background(), fixture, options{workers: 2, short: true, ids: []string{"AA01", "AA07_seed"}}, &out)
 	if err != nil || !ok || !strings.Contains(out.String(), "2 mutants: 2 noticed") {
 		t.Errorf("ok %v, err %v\n%s", ok, err, &out)
 	}

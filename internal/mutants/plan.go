@@ -168,15 +168,28 @@ func (p *plan) gaps() []string {
 	return out
 }
 
-// only returns the plan of some rows.
-func (p *plan) only(ids []string) (*plan, error) {
+// only returns the plan of some rows, or of some of their mutants: a name is that of a row, or of a mutant.
+func (p *plan) only(names []string) (*plan, error) {
 	out := &plan{}
-	for _, id := range ids {
-		i := slices.IndexFunc(p.rows, func(r *row) bool { return r.id == id })
-		if i < 0 || len(p.rows[i].mutants) == 0 {
-			return nil, fmt.Errorf("%s has no mutant", id)
+	for _, name := range names {
+		found := false
+		for _, r := range p.rows {
+			some := *r
+			some.mutants = slices.DeleteFunc(slices.Clone(r.mutants), func(m mutant) bool { return m.id != name && m.name != name })
+			if len(some.mutants) == 0 {
+				continue
+			}
+			found = true
+			i := slices.IndexFunc(out.rows, func(r *row) bool { return r.id == some.id })
+			if i < 0 {
+				out.rows = append(out.rows, &some)
+			} else {
+				out.rows[i].mutants = append(out.rows[i].mutants, some.mutants...)
+			}
 		}
-		out.rows = append(out.rows, p.rows[i])
+		if !found {
+			return nil, fmt.Errorf("%s has no mutant", name)
+		}
 	}
 	return out, nil
 }

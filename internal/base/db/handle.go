@@ -81,8 +81,17 @@ func (h handle) WriteSerializable(ctx context.Context, verb func(tx *Tx) error) 
 // Exec is Write of a verb that is one statement, and returns how many rows it inserted, changed or deleted. args is asked
 // when the verb has its turn. On PostgreSQL all of it takes one round trip, COMMIT included.
 func (h handle) Exec(ctx context.Context, sql string, args func() []any) (n int64, err error) {
+	return h.single(ctx, args, func(tx *Tx, args []any) (int64, error) { return tx.Exec(sql, args...) })
+}
+
+// ExecHeld is Exec of [Tx.ExecHeld].
+func (h handle) ExecHeld(ctx context.Context, sql string, args func() []any) (n int64, err error) {
+	return h.single(ctx, args, func(tx *Tx, args []any) (int64, error) { return tx.ExecHeld(sql, args...) })
+}
+
+func (h handle) single(ctx context.Context, args func() []any, exec func(*Tx, []any) (int64, error)) (n int64, err error) {
 	err = h.write(ctx, write{scope: h.scope, single: true, verb: func(tx *Tx) error {
-		n, err = tx.Exec(sql, args()...)
+		n, err = exec(tx, args())
 		return err
 	}})
 	if err != nil {

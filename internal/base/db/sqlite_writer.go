@@ -51,6 +51,7 @@ type turn struct {
 	tx     Tx
 	caller context.Context
 	verb   func(*Tx) error
+	single bool        // one statement, which needs no savepoint
 	taken  atomic.Bool // by the writer, to run it, or by the caller, to give up
 	done   chan struct{}
 
@@ -78,7 +79,7 @@ func startWriter(conn *sqliteConn, dsn string, log *slog.Logger) *writer {
 // write queues the verb and waits for its outcome. While the verb waits its caller may give up; after its turn
 // has begun only COMMIT answers.
 func (w *writer) write(ctx context.Context, job write) error {
-	t := &turn{caller: ctx, verb: job.verb, done: make(chan struct{})}
+	t := &turn{caller: ctx, verb: job.verb, single: job.single, done: make(chan struct{})}
 	t.tx = Tx{ctx: w.ctx, scope: job.scope, session: w}
 	if err := w.enqueue(t); err != nil {
 		return err
@@ -235,20 +236,19 @@ func (w *writer) begin() (err error) {
 	return err
 }
 
-// apply runs one verb under its savepoint and undoes it, and it alone, when it fails.
+// apply runs one verb and undoes it, and it alone, when it fails: by its savepoint, or, when it is one
+// statement, as SQLite undoes any statement that fails.
 func (w *writer) apply(t *turn) {
-	if w.broken = w.sql("SAVEPOINT verb"); w.broken != nil {
-		return
+	if !t.single {
+		if w.broken = w.sql("SAVEPOINT verb"); w.broken != nil {
+			return
+		}
 	}
 	kept := false
 	defer func() { // also when the verb ends this goroutine
 		if !kept {
 			t.tx.end(nil)
-			// SQLite undoes the whole transaction on some errors, such as a full disk. Then there is no savepoint to
-			// return to, and the group must not go on.
-			if w.broken = w.sql("ROLLBACK TO verb"); w.broken == nil {
-				w.broken = w.sql("RELEASE verb")
-			}
+			w.broken = w.undo(t)
 		}
 	}()
 	t.exited = true
@@ -258,8 +258,25 @@ func (w *writer) apply(t *turn) {
 		t.err = err
 		return
 	}
-	w.broken = w.sql("RELEASE verb")
+	if !t.single {
+		w.broken = w.sql("RELEASE verb")
+	}
 	kept = true
+}
+
+// undo takes back a verb that failed. SQLite undoes the whole transaction on some errors, such as a full disk: then there is no
+// savepoint to return to, a transaction can be begun anew, and the group must not go on.
+func (w *writer) undo(t *turn) error {
+	if !t.single {
+		if err := w.sql("ROLLBACK TO verb"); err != nil {
+			return err
+		}
+		return w.sql("RELEASE verb")
+	}
+	if w.sql("BEGIN") == nil {
+		return errors.New("a statement undid it")
+	}
+	return nil
 }
 
 // guarded calls the verb and catches its panic, to be raised again where Write was called.

@@ -72,6 +72,12 @@ func (tx *Tx) QueryRowHeld(sql string, args ...any) *Row {
 	return tx.QueryRow(tx.session.holding(sql), args...)
 }
 
+// ExecHeld is Exec of an INSERT of rows that a SELECT finds, from one table, which stay as they are until the verb has ended:
+// who wants to change or delete them waits. Others may hold them, too.
+func (tx *Tx) ExecHeld(sql string, args ...any) (int64, error) {
+	return tx.Exec(tx.session.holding(sql), args...)
+}
+
 // OnCommit has f run after COMMIT returned and before Write does, on the goroutine that called Write. It never runs for a
 // verb that was undone or whose outcome is unknown.
 func (tx *Tx) OnCommit(f func()) { tx.onCommit = append(tx.onCommit, f) }

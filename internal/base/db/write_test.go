@@ -388,25 +388,69 @@ func promisesKept(t *testing.T, d *db.DB, held <-chan error, outcomes <-chan err
 
 func TestVerbThatLosesTheTransactionFailsItsGroup(t *testing.T) {
 	// OR ROLLBACK does what SQLite does by itself on some errors of the disk: it undoes the whole transaction.
-	d := dbtest.SQLite(t, testSchema)
-	release, held := hold(t, d, t.Context(), 1)
-	outcomes := make(chan error)
-	for id := 2; id < 34; id++ {
-		go func() {
-			outcomes <- d.System().Write(t.Context(), func(tx *db.Tx) error {
-				if id%8 == 0 {
-					_, err := tx.Exec(`INSERT OR ROLLBACK INTO marks (id, text) VALUES ($1, $2)`, 1, "again")
-					return err
-				}
-				return mark(id)(tx)
+	const again = `INSERT OR ROLLBACK INTO marks (id, text) VALUES ($1, $2)`
+	for name, write := range map[string]func(d *db.DB, sql string, args ...any) error{
+		"Write": func(d *db.DB, sql string, args ...any) error {
+			return d.System().Write(t.Context(), func(tx *db.Tx) error {
+				_, err := tx.Exec(sql, args...)
+				return err
 			})
-		}()
+		},
+		"Exec": func(d *db.DB, sql string, args ...any) error {
+			_, err := d.System().Exec(t.Context(), sql, func() []any { return args })
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := dbtest.SQLite(t, testSchema)
+			release, held := hold(t, d, t.Context(), 1)
+			outcomes := make(chan error)
+			for id := 2; id < 34; id++ {
+				go func() {
+					if id%8 == 0 {
+						outcomes <- write(d, again, 1, "again")
+					} else {
+						outcomes <- write(d, insertMark, id, "text")
+					}
+				}()
+			}
+			release()
+			promisesKept(t, d, held, outcomes, 32)
+			if err := write(d, insertMark, 40, "text"); err != nil {
+				t.Errorf("the next verb: %v", err)
+			}
+		})
 	}
-	release()
-	promisesKept(t, d, held, outcomes, 32)
-	if err := d.System().Write(t.Context(), mark(40)); err != nil {
-		t.Errorf("the next verb: %v", err)
-	}
+}
+
+// One statement has no savepoint: it is undone alone all the same.
+func TestStatementThatFailsIsUndoneAlone(t *testing.T) {
+	dbtest.Each(t, testSchema, func(t *testing.T, d *db.DB) {
+		if err := d.System().Write(t.Context(), mark(0)); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for id := 1; id < 64; id++ {
+			wg.Go(func() {
+				// Two rows: where the second is refused the first is undone.
+				second := id + 100
+				if id%3 == 0 {
+					second = 0
+				}
+				n, err := d.System().Exec(t.Context(), `INSERT INTO marks (id, text) VALUES ($1, 'first'), ($2, 'second')`, func() []any { return []any{id, second} })
+				if refused := id%3 == 0; refused != db.IsUnique(err) || refused == (n == 2) {
+					t.Errorf("statement %d: %d, %v", id, n, err)
+				}
+			})
+		}
+		wg.Wait()
+		there := marks(t, d)
+		for id := 1; id < 64; id++ {
+			if there[id] != (id%3 != 0) {
+				t.Errorf("row %d is there: %t", id, there[id])
+			}
+		}
+	})
 }
 
 func TestThreat_DB03_FullDisk(t *testing.T) {

@@ -16,6 +16,9 @@ const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 // UUID returns a version 7 UUID, for rows: new ones sort after older ones.
 func UUID() string { return uuid.Must(uuid.NewV7()).String() }
 
+// IsUUID reports whether s has the form that UUID gives.
+func IsUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
+
 // Sub returns a version 4 UUID, the "sub" of a user. It tells nothing, not even when the user
 // signed up.
 func Sub() string { return uuid.New().String() }

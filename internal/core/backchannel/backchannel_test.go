@@ -625,20 +625,23 @@ func TestThreat_LO07_WhoJoinsWhileTheSessionEnds(t *testing.T) {
 		w := newWorld(t, x, y, nil)
 		a := w.client("Shop", "https://shop.example.com/logout")
 		for range 20 {
-			sid, code := id.UUID(), ""
-			w.write(func(tx *db.Tx) (err error) {
-				if _, err := tx.Exec(insertSession, sid, id.Hash(sid), id.Hash("silent"+sid), "ada", db.Micros(noon), db.Micros(noon.Add(time.Hour))); err != nil {
-					return err
-				}
-				code, err = w.grants.IssueCode(tx, grants.Code{Terms: grants.Terms{ClientID: a.ClientID, UserID: "ada", Auth: grants.Authentication{SID: sid}}}, nil)
+			sid := id.UUID()
+			w.write(func(tx *db.Tx) error {
+				_, err := tx.Exec(insertSession, sid, id.Hash(sid), id.Hash("silent"+sid), "ada", db.Micros(noon), db.Micros(noon.Add(time.Hour)))
 				return err
 			})
+			code, err := w.grants.IssueCode(bg, w.tn, grants.Code{Terms: grants.Terms{ClientID: a.ClientID, UserID: "ada", Auth: grants.Authentication{SID: sid}}}, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
 			var all sync.WaitGroup
 			var redeemed bool
 			all.Go(func() {
 				_, err := w.grants.Redeem(bg, w.tn, grants.Redemption{
 					Code: code, ClientID: a.ClientID, Check: func(grants.Code) error { return nil },
-					Join: func(tx *db.Tx, c grants.Code) error { return w.Join(tx, w.tn, a, c.Auth.SID, c.UserID) },
+					Join: func(c grants.Code) func(*db.Tx) error {
+						return func(tx *db.Tx) error { return w.Join(tx, w.tn, a, c.Auth.SID, c.UserID) }
+					},
 				})
 				if redeemed = err == nil; err != nil && !errors.Is(err, grants.ErrInvalidCode) {
 					t.Error(err)

@@ -2,6 +2,7 @@ package grants
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,6 +14,9 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
+
+// An authorization code names its grant and proves itself by a secret, whose hash is stored: so it
+// is found by the primary key, and who reads the database can redeem nothing.
 
 // CodeLifetime is how long an authorization code can be redeemed (RFC 9700 asks for a short one).
 const CodeLifetime = 60 * time.Second
@@ -27,16 +31,19 @@ type Code struct {
 }
 
 const (
-	insertCode = `INSERT INTO codes (tenant_id, code_hash, gid, client_id, user_id, sid, redirect_uri, code_challenge, nonce,
-			scope, audience, auth_time, amr, acr, created_at, expires_at, spent_at, keep_until)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, $17)`
-	// The row stays for as long as it was to be kept unspent: that is beyond any token made of it.
-	spendCode = `UPDATE codes SET spent_at = $3 WHERE tenant_id = $1 AND code_hash = $2 AND spent_at = 0
-		RETURNING gid, client_id, user_id, sid, redirect_uri, code_challenge, nonce, scope, audience, auth_time, amr, acr, expires_at, keep_until`
-	selectSpentCode     = `SELECT gid, client_id, user_id FROM codes WHERE tenant_id = $1 AND code_hash = $2`
-	selectSession       = `SELECT 1 FROM sessions WHERE tenant_id = $1 AND sid = $2 AND user_id = $3`
-	keepCode            = `UPDATE codes SET keep_until = $3 WHERE tenant_id = $1 AND code_hash = $2`
-	systemDeleteOldCode = `DELETE FROM codes WHERE (tenant_id, code_hash) IN (SELECT tenant_id, code_hash FROM codes WHERE keep_until < $1 LIMIT $2)`
+	// The session must not end before the code is there to be burnt with it.
+	insertCode = `INSERT INTO grants (tenant_id, gid, client_id, user_id, sid, scope, audience, auth_time, amr, acr,
+			code_hash, redirect_uri, code_challenge, nonce, code_expires_at, spent_at,
+			session_bound, generation, reached_at, key_id, idle_expires_at, expires_at, revoked_at, revoked_because, created_at, keep_until)
+		SELECT $1, $2, $3, user_id, sid, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, FALSE, 0, 0, '', 0, $16, 0, '', $17, $18
+		FROM sessions WHERE tenant_id = $1 AND sid = $4 AND user_id = $5`
+	selectCode = `SELECT gid, client_id, user_id, sid, scope, audience, auth_time, amr, acr,
+			code_hash, redirect_uri, code_challenge, nonce, code_expires_at, spent_at, expires_at, revoked_at
+		FROM grants WHERE tenant_id = $1 AND gid = $2`
+	spendCode = `UPDATE grants SET spent_at = $3, session_bound = $4, generation = $5, reached_at = $6, key_id = $7, idle_expires_at = $8, expires_at = $9
+		WHERE tenant_id = $1 AND gid = $2 AND spent_at = 0`
+	selectSession        = `SELECT 1 FROM sessions WHERE tenant_id = $1 AND sid = $2 AND user_id = $3`
+	systemDeleteOldGrant = `DELETE FROM grants WHERE (tenant_id, gid) IN (SELECT tenant_id, gid FROM grants WHERE keep_until < $1 LIMIT $2)`
 )
 
 // ErrSessionEnded is returned when a code is asked for in a session that has ended meanwhile.
@@ -55,25 +62,47 @@ func (g *Grants) HoldSession(tx *db.Tx, sid, userID string) error {
 	return nil
 }
 
-// IssueCode stores a new code inside tx and returns it, or fails with ErrSessionEnded. c.GID is
-// given here. family is what will be started for it, or nil for none: a replay of the code must find
-// it for as long as it can live, and where that is known from the start redeeming writes no more.
-func (g *Grants) IssueCode(tx *db.Tx, c Code, family *NewFamily) (string, error) {
-	code, now := id.Secret(), g.clock.Now()
-	expires := now.Add(CodeLifetime)
-	// The session must not end before the code is there to be burnt with it.
-	if err := g.HoldSession(tx, c.Auth.SID, c.UserID); err != nil {
+// IssueCode stores a new code and returns it, or fails with ErrSessionEnded. c.GID is given here. family is
+// what may be started for it, or nil for none: the grant is kept for as long as that can live, since a
+// replay of the code must find it. before, unless nil, is a step of the same verb.
+func (g *Grants) IssueCode(ctx context.Context, tn *tenant.Tenant, c Code, family *NewFamily, before func(*db.Tx) error) (string, error) {
+	c.GID = id.UUID()
+	code := c.GID + "." + id.Secret()
+	args := func() []any {
+		now := g.clock.Now()
+		expires, keep := now.Add(CodeLifetime), now.Add(CodeLifetime+longestAccessToken)
+		var familyExpires time.Time
+		if family != nil {
+			familyExpires = expires.Add(family.Policy.Lifetime)
+			keep = familyExpires.Add(longestAccessToken)
+		}
+		return []any{
+			c.GID, c.ClientID, c.Auth.SID, c.UserID, c.Scope.String(), c.Audience, db.Micros(c.Auth.Time), joinAMR(c.Auth.AMR), c.Auth.ACR,
+			id.Hash(code), c.RedirectURI, c.CodeChallenge, c.Nonce, db.Micros(expires), db.Micros(familyExpires), db.Micros(now), db.Micros(keep),
+		}
+	}
+	var written int64
+	var err error
+	if before == nil {
+		written, err = tn.DB.ExecHeld(ctx, insertCode, args)
+	} else {
+		err = tn.DB.Write(ctx, func(tx *db.Tx) (err error) {
+			if err = before(tx); err == nil {
+				written, err = tx.ExecHeld(insertCode, args()...)
+			}
+			if err == nil && written == 0 {
+				err = ErrSessionEnded // and undoes the step
+			}
+			return err
+		})
+	}
+	switch {
+	case errors.Is(err, ErrSessionEnded):
 		return "", err
-	}
-	keep := expires.Add(longestAccessToken)
-	if family != nil {
-		keep = keep.Add(family.Policy.Lifetime)
-	}
-	_, err := tx.Exec(insertCode, id.Hash(code), id.UUID(), c.ClientID, c.UserID, c.Auth.SID, c.RedirectURI, c.CodeChallenge, c.Nonce,
-		c.Scope.String(), c.Audience, db.Micros(c.Auth.Time), joinAMR(c.Auth.AMR), c.Auth.ACR,
-		db.Micros(now), db.Micros(expires), db.Micros(keep))
-	if err != nil {
+	case err != nil:
 		return "", fmt.Errorf("grants: write code: %w", err)
+	case written == 0:
+		return "", ErrSessionEnded
 	}
 	return code, nil
 }
@@ -89,11 +118,12 @@ type Redemption struct {
 	// Check is the pure judgement of the protocol on the code that was found (redirect URI,
 	// PKCE …). An error burns the code.
 	Check func(Code) error
-	// Family, unless nil, says which refresh policy a family is to be started with for this
-	// code, or nil for none.
+	// Family, unless nil, says how a family is to begin for this code, or nil for none. It lives no
+	// longer than the one that the code was issued for; where that was none, none begins.
 	Family func(Code) *NewFamily
-	// Join, unless nil, is a step of the verb for a code that is good, before the session it is from can end.
-	Join func(*db.Tx, Code) error
+	// Join returns a step of the verb for a code that is good, before the session it is from can end, or
+	// nil. It may be nil itself.
+	Join func(Code) func(*db.Tx) error
 }
 
 // Redeemed is a code that was just spent, and the refresh token that was born with it.
@@ -102,106 +132,128 @@ type Redeemed struct {
 	RefreshToken string // empty unless a family was asked for
 }
 
-// Redeem spends a code and starts its family in one transaction, before anything is minted. Of any
-// number of callers one succeeds; every other, and everyone later, gets ErrInvalidCode, and since
-// a code that comes twice has been stolen, all that came of it is revoked before they get it (RFC
-// 6749 section 4.1.2). A code that fails its check is burnt.
+// Redeem spends a code and starts its family at once, before anything is minted. Of any number of
+// callers one succeeds; every other, and everyone later, gets ErrInvalidCode, and since a code that
+// comes twice has been stolen, all that came of it is revoked before they get it (RFC 6749 section
+// 4.1.2). A code that fails its check is burnt.
 func (g *Grants) Redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*Redeemed, error) {
-	out, err := g.redeem(ctx, tn, r)
-	if !errors.Is(err, errSpent) {
-		return out, err
-	}
-	// A thief must not get away by hanging up.
-	if err := g.replayed(context.WithoutCancel(ctx), tn, id.Hash(r.Code)); err != nil {
+	c, err := g.issued(ctx, tn, r.Code)
+	if err != nil {
 		return nil, err
 	}
-	return nil, ErrInvalidCode
-}
-
-// errSpent is the answer for a code that was spent before, or never was.
-var errSpent = errors.New("grants: no such unspent code")
-
-func (g *Grants) redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*Redeemed, error) {
-	var out *Redeemed
-	var refused error
-	err := tn.DB.Write(ctx, func(tx *db.Tx) (err error) {
-		out, refused = nil, nil
-		now := g.clock.Now()
-		c, keptUntil, err := g.spend(tx, id.Hash(r.Code), now)
-		if errors.Is(err, db.ErrNoRows) {
-			return errSpent
-		}
-		if err != nil {
-			return fmt.Errorf("grants: spend code: %w", err)
-		}
-		if c.ClientID != r.ClientID || !now.Before(c.ExpiresAt) {
-			refused = ErrInvalidCode
-			return nil
-		}
-		if refused = r.Check(c); refused != nil {
-			return nil
-		}
-		out = &Redeemed{Code: c}
+	if c.spent {
+		return nil, g.replayed(ctx, tn, c)
+	}
+	now := g.clock.Now()
+	refused := ErrInvalidCode
+	if c.ClientID == r.ClientID && now.Before(c.ExpiresAt) {
+		refused = r.Check(c.Code)
+	}
+	var family *Family
+	var join func(*db.Tx) error
+	if refused == nil {
+		family = r.family(c, g.seal.CurrentID(), now)
 		if r.Join != nil {
-			if err := r.Join(tx, c); err != nil {
-				return err
-			}
+			join = r.Join(c.Code)
 		}
-		if r.Family == nil {
-			return nil
-		}
-		f := r.Family(c)
-		if f == nil {
-			return nil
-		}
-		if out.RefreshToken, err = g.startFamily(tx, c.Terms, *f, now); err != nil {
-			return err
-		}
-		// For as long as the family can live, a replay of the code must find it.
-		if keep := now.Add(f.Policy.Lifetime + longestAccessToken); keep.After(keptUntil) {
-			_, err = tx.Exec(keepCode, id.Hash(r.Code), db.Micros(keep))
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
 	}
-	return out, refused
+	spent, err := g.spend(ctx, tn, c.GID, family, join, now)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("grants: spend code: %w", err)
+	case !spent:
+		return nil, g.replayed(ctx, tn, c)
+	case refused != nil:
+		return nil, refused
+	}
+	out := &Redeemed{Code: c.Code}
+	if family != nil {
+		out.RefreshToken, err = g.refreshToken(tn.ID, family.GID, family.Generation, family.KeyID)
+	}
+	return out, err
 }
 
-func (g *Grants) spend(tx *db.Tx, hash []byte, now time.Time) (c Code, keptUntil time.Time, err error) {
+// family is what begins for a code, or nil.
+func (r *Redemption) family(c *issuedCode, keyID string, now time.Time) *Family {
+	if r.Family == nil || c.familyExpiresAt.IsZero() {
+		return nil
+	}
+	n := r.Family(c.Code)
+	if n == nil {
+		return nil
+	}
+	return n.begin(c.Terms, keyID, c.familyExpiresAt, now)
+}
+
+// issuedCode is the row of a code.
+type issuedCode struct {
+	Code
+	spent, revoked  bool
+	familyExpiresAt time.Time // when a family of it ends at the latest, or zero
+}
+
+// issued finds a code, spent or not, or fails with ErrInvalidCode.
+func (g *Grants) issued(ctx context.Context, tn *tenant.Tenant, code string) (*issuedCode, error) {
+	gid, _, _ := strings.Cut(code, ".")
+	if !id.IsUUID(gid) {
+		return nil, ErrInvalidCode
+	}
+	var c issuedCode
 	var scope, amr string
-	var authTime, expires, keep int64
-	err = tx.QueryRow(spendCode, hash, db.Micros(now)).Scan(
-		&c.GID, &c.ClientID, &c.UserID, &c.Auth.SID, &c.RedirectURI, &c.CodeChallenge, &c.Nonce, &scope, &c.Audience,
-		&authTime, &amr, &c.Auth.ACR, &expires, &keep)
-	c.Scope, c.Auth.Time, c.Auth.AMR = oauth.Scope(strings.Fields(scope)), db.Time(authTime), splitAMR(amr)
-	c.ExpiresAt = db.Time(expires)
-	return c, db.Time(keep), err
-}
-
-// replayed takes back what came of a code that was spent before. It is a verb of its own: the one
-// that found the code spent may hold its row, which no revocation may begin with. Once is enough:
-// whoever goes on replaying a code writes nothing.
-func (g *Grants) replayed(ctx context.Context, tn *tenant.Tenant, hash []byte) error {
-	var gid, clientID, userID string
-	err := tn.DB.QueryRow(ctx, selectSpentCode, hash).Scan(&gid, &clientID, &userID)
-	if errors.Is(err, db.ErrNoRows) {
-		return nil
+	var hash []byte
+	var authTime, expires, spent, familyExpires, revoked int64
+	err := tn.DB.QueryRow(ctx, selectCode, gid).Scan(
+		&c.GID, &c.ClientID, &c.UserID, &c.Auth.SID, &scope, &c.Audience, &authTime, &amr, &c.Auth.ACR,
+		&hash, &c.RedirectURI, &c.CodeChallenge, &c.Nonce, &expires, &spent, &familyExpires, &revoked)
+	if errors.Is(err, db.ErrNoRows) || err == nil && subtle.ConstantTimeCompare(hash, id.Hash(code)) == 0 {
+		return nil, ErrInvalidCode
 	}
 	if err != nil {
-		return fmt.Errorf("grants: read spent code: %w", err)
+		return nil, fmt.Errorf("grants: read code: %w", err)
 	}
-	if dead, _ := g.rules.matches(tn.ID, Marks{GrantID: gid}); dead {
-		return nil
+	c.Scope, c.Auth.Time, c.Auth.AMR = oauth.Scope(strings.Fields(scope)), db.Time(authTime), splitAMR(amr)
+	c.ExpiresAt, c.familyExpiresAt = db.Time(expires), db.Time(familyExpires)
+	c.spent, c.revoked = spent != 0, revoked != 0
+	return &c, nil
+}
+
+// spend marks a code as spent, and its grant as family, unless that is nil, and reports whether it was
+// this caller who did. join, unless nil, is a step of the same verb.
+func (g *Grants) spend(ctx context.Context, tn *tenant.Tenant, gid string, family *Family, join func(*db.Tx) error, now time.Time) (bool, error) {
+	if family == nil {
+		family = &Family{}
 	}
-	return tn.DB.Write(ctx, func(tx *db.Tx) error {
-		if err := g.RevokeGrant(tx, gid, "code replayed"); err != nil {
+	args := []any{
+		gid, db.Micros(now), family.SessionBound, family.Generation, db.Micros(family.ReachedAt), family.KeyID,
+		db.Micros(family.IdleExpiresAt), db.Micros(family.ExpiresAt),
+	}
+	if join == nil {
+		n, err := tn.DB.Exec(ctx, spendCode, func() []any { return args })
+		return n == 1, err
+	}
+	spent := false
+	err := tn.DB.Write(ctx, func(tx *db.Tx) error {
+		n, err := tx.Exec(spendCode, args...)
+		if spent = n == 1; !spent {
 			return err
 		}
-		return audit.Record(tx, audit.Event{
-			Type: audit.CodeReplayed, At: g.clock.Now(), Actor: clientID, UserID: userID, ClientID: clientID,
-			Detail: map[string]any{"gid": gid},
-		})
+		return join(tx)
 	})
+	return spent, err
+}
+
+// replayed takes back what came of a code that was spent before, and returns ErrInvalidCode. It is a verb
+// of its own: the one that found the code spent may hold its row, which no revocation may begin with.
+func (g *Grants) replayed(ctx context.Context, tn *tenant.Tenant, c *issuedCode) error {
+	if c.revoked {
+		return ErrInvalidCode // whoever goes on replaying a code writes nothing
+	}
+	err := g.revokeStolen(ctx, tn, c.GID, "code replayed", audit.Event{
+		Type: audit.CodeReplayed, At: g.clock.Now(), Actor: c.ClientID, UserID: c.UserID, ClientID: c.ClientID,
+		Detail: map[string]any{"gid": c.GID},
+	})
+	if err != nil {
+		return err
+	}
+	return ErrInvalidCode
 }

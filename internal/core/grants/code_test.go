@@ -3,6 +3,7 @@ package grants_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -53,15 +54,11 @@ func TestThreat_TK05_CodeNeedsItsSession(t *testing.T) {
 			"no session":         terms(spa, "ada", id.UUID()),
 			"session of another": terms(spa, "eve", sid),
 		} {
-			err := w.tn.DB.Write(bg, func(tx *db.Tx) error {
-				_, err := w.IssueCode(tx, grants.Code{Terms: c}, nil)
-				return err
-			})
-			if !errors.Is(err, grants.ErrSessionEnded) {
+			if _, err := w.issue(c); !errors.Is(err, grants.ErrSessionEnded) {
 				t.Errorf("%s: %v; want ErrSessionEnded", name, err)
 			}
 		}
-		if n := w.count(t, `SELECT COUNT(*) FROM codes WHERE tenant_id = $1`); n != 0 {
+		if n := w.count(t, `SELECT COUNT(*) FROM grants WHERE tenant_id = $1`); n != 0 {
 			t.Errorf("%d codes were left", n)
 		}
 	})
@@ -71,7 +68,7 @@ func TestThreat_TK05_CodeNeedsItsSession(t *testing.T) {
 func TestCodesAreStoredHashed(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		code := w.code(t, terms(spa, "ada", w.signIn(t, "ada")))
-		if n := w.count(t, `SELECT COUNT(*) FROM codes WHERE tenant_id = $1 AND code_hash = $2`, id.Hash(code)); n != 1 || len(code) < 43 {
+		if n := w.count(t, `SELECT COUNT(*) FROM grants WHERE tenant_id = $1 AND code_hash = $2`, id.Hash(code)); n != 1 || len(code) < 43 {
 			t.Errorf("%d codes by their hash; the code has %d characters", n, len(code))
 		}
 	})
@@ -136,7 +133,7 @@ func TestThreat_TK02_OneOfManyRedeemsAndTheOthersEndIt(t *testing.T) {
 				if winners.Load() != 1 {
 					t.Fatalf("%d of %d callers redeemed the code", winners.Load(), n)
 				}
-				if families := w.count(t, `SELECT COUNT(*) FROM families WHERE tenant_id = $1 AND user_id = $2`, user); families != 1 || w.live(t, user) != 0 {
+				if families := w.count(t, `SELECT COUNT(*) FROM grants WHERE tenant_id = $1 AND user_id = $2 AND generation > 0`, user); families != 1 || w.live(t, user) != 0 {
 					t.Fatalf("%d families, %d alive; want 1 and 0", families, w.live(t, user))
 				}
 				w.wantDead(t, spa, "the winner's token", won.Load().RefreshToken)
@@ -169,6 +166,29 @@ func TestThreat_TK03_CodeOfAnotherClientOrFailingItsCheckIsBurnt(t *testing.T) {
 		}
 		if n := w.live(t, "ada"); n != 0 {
 			t.Errorf("%d families live", n)
+		}
+	})
+}
+
+// Access tokens carry the gid that a code begins with: it is worth nothing without the secret, and harms
+// nothing.
+func TestThreat_TK03_NameOfAGrantIsNoCode(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		code, other := w.code(t, terms(spa, "ada", w.signIn(t, "ada"))), w.code(t, terms(spa, "eve", w.signIn(t, "eve")))
+		gid, secret, _ := strings.Cut(code, ".")
+		_, othersSecret, _ := strings.Cut(other, ".")
+		for _, forged := range []string{
+			"", ".", gid, gid + ".", gid + "." + othersSecret, gid + "." + secret + "x", strings.ToUpper(gid) + "." + secret, "." + secret, secret,
+			id.UUID() + ".", "\x00" + code, code + "\xff", strings.Repeat("x", 36) + "." + secret,
+		} {
+			if r, err := w.redeem(spa, forged); !errors.Is(err, grants.ErrInvalidCode) {
+				t.Errorf("%q: %v, %v", forged, r, err)
+			}
+		}
+		for _, honest := range []string{code, other} {
+			if _, err := w.redeem(spa, honest); err != nil {
+				t.Errorf("a guess has burnt a code: %v", err)
+			}
 		}
 	})
 }

@@ -63,7 +63,7 @@ func (g *Grants) WithdrawConsent(tx *db.Tx, userID, clientID string) error {
 	if _, err := tx.Exec(deleteConsents, userID, clientID); err != nil {
 		return fmt.Errorf("grants: withdraw consent: %w", err)
 	}
-	err := g.endAll(tx, "consent withdrawn", burnCodesOfConsent, endDevicesOfConsent, revokeFamiliesOfConsent, insertRulesOfConsent, userID, clientID)
+	err := g.endAll(tx, "consent withdrawn", burnCodesOfConsent, endDevicesOfConsent, revokeGrantsOfConsent, insertRulesOfConsent, userID, clientID)
 	if err != nil {
 		return err
 	}

@@ -279,9 +279,15 @@ func (g *Grants) RedeemDevice(ctx context.Context, tn *tenant.Tenant, r DeviceRe
 			return nil
 		}
 		out = &RedeemedDevice{DeviceRequest: *d}
-		if f := r.Family(*d); f != nil {
-			out.RefreshToken, err = g.startFamily(tx, d.Terms, *f, now)
+		n := r.Family(*d)
+		if n == nil {
+			return nil
 		}
+		f := n.begin(d.Terms, g.seal.CurrentID(), now.Add(n.Policy.Lifetime), now)
+		if err := g.insertFamily(tx, f); err != nil {
+			return err
+		}
+		out.RefreshToken, err = g.refreshToken(tn.ID, f.GID, f.Generation, f.KeyID)
 		return err
 	})
 	if err != nil {

@@ -352,7 +352,7 @@ func TestThreat_DV03_OneDecisionAndOneAnswer(t *testing.T) {
 				if answers.Load() != approved.Load() {
 					t.Fatalf("%d answers with tokens for %d approvals", answers.Load(), approved.Load())
 				}
-				if families := w.count(t, `SELECT COUNT(*) FROM families WHERE tenant_id = $1 AND user_id IN ($2, $3)`, ada, eve); families != int(approved.Load()) {
+				if families := w.count(t, `SELECT COUNT(*) FROM grants WHERE tenant_id = $1 AND user_id IN ($2, $3)`, ada, eve); families != int(approved.Load()) {
 					t.Fatalf("%d families for %d approvals", families, approved.Load())
 				}
 			}

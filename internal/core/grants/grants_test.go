@@ -148,24 +148,30 @@ func terms(client *apps.Client, userID, sid string) grants.Terms {
 	}
 }
 
-// code issues a code.
-func (n node) code(t *testing.T, terms grants.Terms) (code string) {
+// code issues a code for a client's family.
+func (n node) code(t *testing.T, terms grants.Terms) string {
 	t.Helper()
-	n.write(t, func(tx *db.Tx) (err error) {
-		code, err = n.IssueCode(tx, grants.Code{Terms: terms, RedirectURI: "https://app/", CodeChallenge: "c", Nonce: "n"}, nil)
-		return err
-	})
+	code, err := n.issue(terms)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return code
+}
+
+func (n node) issue(terms grants.Terms) (string, error) {
+	return n.IssueCode(bg, n.tn, grants.Code{Terms: terms, RedirectURI: "https://app/", CodeChallenge: "c", Nonce: "n"}, n.newFamily(spa), nil)
+}
+
+func (n node) newFamily(client *apps.Client) *grants.NewFamily {
+	return &grants.NewFamily{Policy: client.Refresh(n.tn), SessionBound: client.SessionBound()}
 }
 
 // redeem spends a code for a client, with a family.
 func (n node) redeem(client *apps.Client, code string) (*grants.Redeemed, error) {
 	return n.Redeem(bg, n.tn, grants.Redemption{
 		Code: code, ClientID: client.ClientID,
-		Check: func(grants.Code) error { return nil },
-		Family: func(grants.Code) *grants.NewFamily {
-			return &grants.NewFamily{Policy: client.Refresh(n.tn), SessionBound: client.SessionBound()}
-		},
+		Check:  func(grants.Code) error { return nil },
+		Family: func(grants.Code) *grants.NewFamily { return n.newFamily(client) },
 	})
 }
 
@@ -221,7 +227,7 @@ func (n node) revoked(t *testing.T, sid, gid, jti string) bool {
 // live returns how many families of a user are not revoked.
 func (n node) live(t *testing.T, userID string) int {
 	t.Helper()
-	return n.count(t, `SELECT COUNT(*) FROM families WHERE tenant_id = $1 AND user_id = $2 AND revoked_at = 0`, userID)
+	return n.count(t, `SELECT COUNT(*) FROM grants WHERE tenant_id = $1 AND user_id = $2 AND generation > 0 AND revoked_at = 0`, userID)
 }
 
 func (n node) count(t *testing.T, sql string, args ...any) (rows int) {

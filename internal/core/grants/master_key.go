@@ -9,8 +9,8 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/keys"
 )
 
-const systemFamiliesByKey = `SELECT key_id, COUNT(*), MAX(CASE WHEN idle_expires_at < expires_at THEN idle_expires_at ELSE expires_at END) FROM families
-	WHERE revoked_at = 0 AND idle_expires_at > $1 AND expires_at > $1 GROUP BY key_id`
+const systemFamiliesByKey = `SELECT key_id, COUNT(*), MAX(CASE WHEN idle_expires_at < expires_at THEN idle_expires_at ELSE expires_at END) FROM grants
+	WHERE generation > 0 AND revoked_at = 0 AND idle_expires_at > $1 AND expires_at > $1 GROUP BY key_id`
 
 // FamiliesByMasterKey tells how many living refresh token families have a current token that was
 // computed with each master key. A family that is used moves to the current key by itself; one

@@ -56,7 +56,7 @@ func TestRotationFollowsItsModel(t *testing.T) {
 
 func modelRun(t *testing.T, r *rapid.T, w *world) {
 	nodes := []node{w.node, w.other}
-	defer w.write(t, exec(`DELETE FROM families WHERE tenant_id = $1`)) // the next life begins with none
+	defer w.write(t, exec(`DELETE FROM grants WHERE tenant_id = $1`)) // the next life begins with none
 	var families []*model
 	at := func() node { return nodes[rapid.IntRange(0, 1).Draw(r, "node")] }
 	pick := func() *model {
@@ -135,7 +135,7 @@ func modelRun(t *testing.T, r *rapid.T, w *world) {
 					alive++
 				}
 			}
-			if n := w.count(t, `SELECT COUNT(*) FROM families WHERE tenant_id = $1 AND revoked_at = 0 AND expires_at > $2`, db.Micros(w.now.Now())); n != alive {
+			if n := w.count(t, `SELECT COUNT(*) FROM grants WHERE tenant_id = $1 AND revoked_at = 0 AND expires_at > $2`, db.Micros(w.now.Now())); n != alive {
 				r.Fatalf("%d families live, want %d", n, alive)
 			}
 		},

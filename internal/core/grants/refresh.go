@@ -15,11 +15,10 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
-	"github.com/gatehouse-dev/gatehouse/protocol/revocation"
 )
 
 // Refresh tokens are computed, not stored. A token names its family and its generation and proves
-// both by a MAC under a key derived from a master key; the family's one row says which generation
+// both by a MAC under a key derived from a master key; the grant's one row says which generation
 // is current and since when. So nobody who reads the database can make a token, no row grows with
 // use, and a forged token costs no query.
 
@@ -57,28 +56,37 @@ var ErrInvalidRefreshToken = errors.New("grants: invalid refresh token")
 var ErrRefreshTokenReused = fmt.Errorf("%w: used before", ErrInvalidRefreshToken)
 
 const (
-	insertFamily = `INSERT INTO families (tenant_id, gid, client_id, user_id, sid, session_bound, scope, audience, auth_time, amr, acr,
-			generation, reached_at, key_id, created_at, idle_expires_at, expires_at, revoked_at, revoked_because)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $13, $15, $16, 0, '')`
+	// A family that begins without a code.
+	insertFamily = `INSERT INTO grants (tenant_id, gid, client_id, user_id, sid, scope, audience, auth_time, amr, acr,
+			code_hash, redirect_uri, code_challenge, nonce, code_expires_at, spent_at,
+			session_bound, generation, reached_at, key_id, idle_expires_at, expires_at, revoked_at, revoked_because, created_at, keep_until)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', '', '', 0, $14, $12, $13, $14, $15, $16, $17, 0, '', $14, $18)`
 	selectFamily = `SELECT gid, client_id, user_id, sid, session_bound, scope, audience, auth_time, amr, acr,
 			generation, reached_at, key_id, idle_expires_at, expires_at, revoked_at
-		FROM families WHERE tenant_id = $1 AND gid = $2`
-	rotateFamily = `UPDATE families SET generation = generation + 1, reached_at = $4, key_id = $5, idle_expires_at = $6
+		FROM grants WHERE tenant_id = $1 AND gid = $2 AND generation > 0`
+	rotateFamily = `UPDATE grants SET generation = generation + 1, reached_at = $4, key_id = $5, idle_expires_at = $6
 		WHERE tenant_id = $1 AND gid = $2 AND generation = $3 AND revoked_at = 0 AND idle_expires_at > $4 AND expires_at > $4`
-	systemDeleteOldFamily = `DELETE FROM families WHERE (tenant_id, gid) IN (SELECT tenant_id, gid FROM families WHERE expires_at < $1 LIMIT $2)`
 )
 
-// startFamily begins a family at generation 1 and returns its first token.
-func (g *Grants) startFamily(tx *db.Tx, t Terms, f NewFamily, now time.Time) (string, error) {
-	keyID := g.seal.CurrentID()
-	expires := now.Add(f.Policy.Lifetime)
-	_, err := tx.Exec(insertFamily, t.GID, t.ClientID, t.UserID, t.Auth.SID, f.SessionBound, t.Scope.String(), t.Audience,
-		db.Micros(t.Auth.Time), joinAMR(t.Auth.AMR), t.Auth.ACR,
-		int64(1), db.Micros(now), keyID, db.Micros(earliest(now.Add(f.Policy.Idle), expires)), db.Micros(expires))
-	if err != nil {
-		return "", fmt.Errorf("grants: write family: %w", err)
+// begin returns a family at generation 1, which lives no longer than until latest.
+func (n *NewFamily) begin(t Terms, keyID string, latest, now time.Time) *Family {
+	expires := earliest(now.Add(n.Policy.Lifetime), latest)
+	return &Family{
+		Terms: t, SessionBound: n.SessionBound,
+		Generation: 1, ReachedAt: now, KeyID: keyID,
+		IdleExpiresAt: earliest(now.Add(n.Policy.Idle), expires), ExpiresAt: expires,
 	}
-	return g.refreshToken(tx.TenantID(), t.GID, 1, keyID)
+}
+
+// insertFamily writes, inside tx, a family that begins without a code.
+func (g *Grants) insertFamily(tx *db.Tx, f *Family) error {
+	_, err := tx.Exec(insertFamily, f.GID, f.ClientID, f.UserID, f.Auth.SID, f.Scope.String(), f.Audience,
+		db.Micros(f.Auth.Time), joinAMR(f.Auth.AMR), f.Auth.ACR, []byte{}, f.SessionBound,
+		f.Generation, db.Micros(f.ReachedAt), f.KeyID, db.Micros(f.IdleExpiresAt), db.Micros(f.ExpiresAt), db.Micros(f.ExpiresAt.Add(longestAccessToken)))
+	if err != nil {
+		return fmt.Errorf("grants: write family: %w", err)
+	}
+	return nil
 }
 
 // refreshToken computes the token of a generation.
@@ -187,8 +195,11 @@ func (g *Grants) Refresh(ctx context.Context, tn *tenant.Tenant, client *apps.Cl
 		case refuse:
 			return nil, ErrInvalidRefreshToken
 		case reuse:
-			// A thief must not get away by hanging up.
-			if err := g.revokeReused(context.WithoutCancel(ctx), tn, f, p); err != nil {
+			err := g.revokeStolen(ctx, tn, f.GID, "refresh token reused", audit.Event{
+				Type: audit.RefreshTokenReused, At: now, Actor: f.ClientID, UserID: f.UserID, ClientID: f.ClientID,
+				Detail: map[string]any{"gid": f.GID, "presented": p.Generation, "current": f.Generation},
+			})
+			if err != nil {
 				return nil, err
 			}
 			return nil, ErrRefreshTokenReused
@@ -233,26 +244,6 @@ func (g *Grants) rotate(ctx context.Context, tn *tenant.Tenant, f *Family, polic
 	}
 	f.Generation, f.ReachedAt, f.KeyID = f.Generation+1, now, keyID
 	return true, nil
-}
-
-func (g *Grants) revokeReused(ctx context.Context, tn *tenant.Tenant, f *Family, p Presented) error {
-	err := tn.DB.Write(ctx, func(tx *db.Tx) error {
-		n, families, err := g.revokeFamilies(tx, f.GID, "refresh token reused")
-		if err != nil || families == 0 {
-			return err // somebody else was faster, and wrote it down
-		}
-		if err := g.addRule(tx, n, revocation.Grant, f.GID); err != nil {
-			return err
-		}
-		return audit.Record(tx, audit.Event{
-			Type: audit.RefreshTokenReused, At: g.clock.Now(), Actor: f.ClientID, UserID: f.UserID, ClientID: f.ClientID,
-			Detail: map[string]any{"gid": f.GID, "presented": p.Generation, "current": f.Generation},
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("grants: revoke reused family: %w", err)
-	}
-	return nil
 }
 
 func scanFamily(row *db.Row) (*Family, error) {

@@ -130,7 +130,7 @@ func TestThreat_TK07_ParallelCallersGetOneSuccessor(t *testing.T) {
 				if len(successors) != 1 {
 					t.Fatalf("%d callers got %d different successors", n, len(successors))
 				}
-				if generation := w.count(t, `SELECT generation FROM families WHERE tenant_id = $1 AND user_id = $2`, user); generation != 2 {
+				if generation := w.count(t, `SELECT generation FROM grants WHERE tenant_id = $1 AND user_id = $2`, user); generation != 2 {
 					t.Fatalf("the family is at generation %d after %d callers, want 2", generation, n)
 				}
 				for successor := range successors {
@@ -189,7 +189,7 @@ func TestThreat_TK07_RepeatIsFree(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		first := w.family(t, spa, "ada").RefreshToken
 		w.mustRefresh(t, spa, first)
-		const state = `SELECT SUM(generation * 1000 + reached_at + idle_expires_at) FROM families WHERE tenant_id = $1`
+		const state = `SELECT SUM(generation * 1000 + reached_at + idle_expires_at) FROM grants WHERE tenant_id = $1`
 		before := w.count(t, state)
 		w.now.Advance(overlap / 2)
 		w.mustRefresh(t, spa, first)
@@ -299,7 +299,7 @@ func TestThreat_TK11_RestoredBackupFailsSafe(t *testing.T) {
 		for range 3 {
 			token = w.mustRefresh(t, spa, token)
 		}
-		w.write(t, exec(`UPDATE families SET generation = 1 WHERE tenant_id = $1`))
+		w.write(t, exec(`UPDATE grants SET generation = 1 WHERE tenant_id = $1`))
 		w.wantDead(t, spa, "a token from the future", token)
 		if w.live(t, "ada") != 0 {
 			t.Error("the family lives")
@@ -360,7 +360,7 @@ func TestFamilyIsOneRowHoweverOftenItIsUsed(t *testing.T) {
 				t.Fatalf("refresh %d: %s", i, token)
 			}
 		}
-		if n := w.count(t, `SELECT COUNT(*) FROM families WHERE tenant_id = $1`); n != 1 {
+		if n := w.count(t, `SELECT COUNT(*) FROM grants WHERE tenant_id = $1`); n != 1 {
 			t.Errorf("%d rows", n)
 		}
 	})

@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/feed"
+	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/revocation"
 )
 
@@ -21,39 +24,36 @@ const (
 	insertRule = `INSERT INTO revocations (tenant_id, n, kind, id, until) VALUES ($1, $2, $3, $4, $5)`
 	selectRule = `SELECT n, kind, id, until FROM revocations WHERE tenant_id = $1 AND n > $2 ORDER BY n`
 
-	revokeFamiliesOfGrant = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND gid = $2 AND revoked_at = 0`
+	revokeGrant = `UPDATE grants SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND gid = $2 AND revoked_at = 0`
 
-	burnCodesOfSession      = `DELETE FROM codes WHERE tenant_id = $1 AND sid = $2 AND spent_at = 0`
-	revokeFamiliesOfSession = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND sid = $2 AND session_bound AND revoked_at = 0`
+	burnCodesOfSession    = `DELETE FROM grants WHERE tenant_id = $1 AND sid = $2 AND spent_at = 0`
+	revokeGrantsOfSession = `UPDATE grants SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND sid = $2 AND session_bound AND revoked_at = 0`
 
-	burnCodesOfUser      = `DELETE FROM codes WHERE tenant_id = $1 AND user_id = $2 AND spent_at = 0`
-	endDevicesOfUser     = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND user_id = $2 AND state = 'approved'`
-	revokeFamiliesOfUser = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND user_id = $2 AND revoked_at = 0`
-	insertRulesOfUser    = `INSERT INTO revocations (tenant_id, n, kind, id, until)
+	burnCodesOfUser    = `DELETE FROM grants WHERE tenant_id = $1 AND user_id = $2 AND spent_at = 0`
+	endDevicesOfUser   = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND user_id = $2 AND state = 'approved'`
+	revokeGrantsOfUser = `UPDATE grants SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND user_id = $2 AND revoked_at = 0`
+	insertRulesOfUser  = `INSERT INTO revocations (tenant_id, n, kind, id, until)
 		SELECT $1, $4 + ROW_NUMBER() OVER (ORDER BY gid), 'gid', gid, $5 FROM (
-			SELECT gid FROM codes WHERE tenant_id = $1 AND user_id = $2 AND keep_until > $3
-			UNION SELECT gid FROM device_requests WHERE tenant_id = $1 AND user_id = $2 AND state = 'spent' AND keep_until > $3
-			UNION SELECT gid FROM families WHERE tenant_id = $1 AND user_id = $2 AND revoked_at = $3) AS ended
+			SELECT gid FROM grants WHERE tenant_id = $1 AND user_id = $2 AND revoked_at = $3
+			UNION SELECT gid FROM device_requests WHERE tenant_id = $1 AND user_id = $2 AND state = 'spent' AND keep_until > $3) AS ended
 		RETURNING id`
 
-	burnCodesOfClient      = `DELETE FROM codes WHERE tenant_id = $1 AND client_id = $2 AND spent_at = 0`
-	endDevicesOfClient     = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND client_id = $2 AND state IN ('pending', 'approved')`
-	revokeFamiliesOfClient = `UPDATE families SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND client_id = $2 AND revoked_at = 0`
-	insertRulesOfClient    = `INSERT INTO revocations (tenant_id, n, kind, id, until)
+	burnCodesOfClient    = `DELETE FROM grants WHERE tenant_id = $1 AND client_id = $2 AND spent_at = 0`
+	endDevicesOfClient   = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND client_id = $2 AND state IN ('pending', 'approved')`
+	revokeGrantsOfClient = `UPDATE grants SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND client_id = $2 AND revoked_at = 0`
+	insertRulesOfClient  = `INSERT INTO revocations (tenant_id, n, kind, id, until)
 		SELECT $1, $4 + ROW_NUMBER() OVER (ORDER BY gid), 'gid', gid, $5 FROM (
-			SELECT gid FROM codes WHERE tenant_id = $1 AND client_id = $2 AND keep_until > $3
-			UNION SELECT gid FROM device_requests WHERE tenant_id = $1 AND client_id = $2 AND state = 'spent' AND keep_until > $3
-			UNION SELECT gid FROM families WHERE tenant_id = $1 AND client_id = $2 AND revoked_at = $3) AS ended
+			SELECT gid FROM grants WHERE tenant_id = $1 AND client_id = $2 AND revoked_at = $3
+			UNION SELECT gid FROM device_requests WHERE tenant_id = $1 AND client_id = $2 AND state = 'spent' AND keep_until > $3) AS ended
 		RETURNING id`
 
-	burnCodesOfConsent      = `DELETE FROM codes WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND spent_at = 0`
-	endDevicesOfConsent     = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND state = 'approved'`
-	revokeFamiliesOfConsent = `UPDATE families SET revoked_at = $4, revoked_because = $5 WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND revoked_at = 0`
-	insertRulesOfConsent    = `INSERT INTO revocations (tenant_id, n, kind, id, until)
+	burnCodesOfConsent    = `DELETE FROM grants WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND spent_at = 0`
+	endDevicesOfConsent   = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND state = 'approved'`
+	revokeGrantsOfConsent = `UPDATE grants SET revoked_at = $4, revoked_because = $5 WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND revoked_at = 0`
+	insertRulesOfConsent  = `INSERT INTO revocations (tenant_id, n, kind, id, until)
 		SELECT $1, $5 + ROW_NUMBER() OVER (ORDER BY gid), 'gid', gid, $6 FROM (
-			SELECT gid FROM codes WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND keep_until > $4
-			UNION SELECT gid FROM device_requests WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND state = 'spent' AND keep_until > $4
-			UNION SELECT gid FROM families WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND revoked_at = $4) AS ended
+			SELECT gid FROM grants WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND revoked_at = $4
+			UNION SELECT gid FROM device_requests WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND state = 'spent' AND keep_until > $4) AS ended
 		RETURNING id`
 
 	systemDeleteOldRule = `DELETE FROM revocations WHERE (tenant_id, n) IN (SELECT tenant_id, n FROM revocations WHERE until < $1 LIMIT $2)`
@@ -61,31 +61,51 @@ const (
 
 // Every verb that takes something back begins by drawing the number of its rule, which locks the
 // counter until the commit: such verbs come one after the other, so their numbers are in the order
-// of commits and no two wait for each other's rows. Then come codes and approvals of devices, then families, because a
-// code that is being redeemed is waited for, and the family that was born of it is seen by the statement
-// after. A code that nobody has redeemed is burnt by deleting it: nothing came of it, so no rule need say
-// that it is dead, however many somebody has had made.
+// of commits and no two wait for each other's rows. Then come codes and approvals of devices, then
+// what came of others, because a code that is being redeemed is waited for, and that it is spent is seen
+// by the statement after. A code that nobody has redeemed is burnt by deleting it: nothing came of it, so
+// no rule need say that it is dead, however many somebody has had made.
 
 // RevokeGrant ends one grant inside tx: its family and its access tokens. Its code has been spent,
 // or nobody could name the grant.
 func (g *Grants) RevokeGrant(tx *db.Tx, gid, because string) error {
-	n, _, err := g.revokeFamilies(tx, gid, because)
+	n, _, err := g.revoke(tx, gid, because)
 	if err != nil {
 		return err
 	}
 	return g.addRule(tx, n, revocation.Grant, gid)
 }
 
-// revokeFamilies ends the families of a grant and returns how many lived, and the number for the
-// rule.
-func (g *Grants) revokeFamilies(tx *db.Tx, gid, because string) (n, families int64, err error) {
+// revokeStolen is RevokeGrant of a grant that somebody else has a credential of, and notes e. It
+// does nothing for a grant that has been revoked before: whoever goes on trying writes nothing. That ctx
+// ends does not stop it: a thief must not get away by hanging up.
+func (g *Grants) revokeStolen(ctx context.Context, tn *tenant.Tenant, gid, because string, e audit.Event) error {
+	err := tn.DB.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
+		n, lived, err := g.revoke(tx, gid, because)
+		if err != nil || !lived {
+			return err
+		}
+		if err := g.addRule(tx, n, revocation.Grant, gid); err != nil {
+			return err
+		}
+		return audit.Record(tx, e)
+	})
+	if err != nil {
+		return fmt.Errorf("grants: %s: %w", because, err)
+	}
+	return nil
+}
+
+// revoke marks a grant, and returns the number for the rule and whether the grant lived.
+func (g *Grants) revoke(tx *db.Tx, gid, because string) (n int64, lived bool, err error) {
 	if n, err = feed.Bump(tx, feed.Revocation); err != nil {
-		return 0, 0, err
+		return 0, false, err
 	}
-	if families, err = tx.Exec(revokeFamiliesOfGrant, gid, db.Micros(g.clock.Now()), because); err != nil {
-		return 0, 0, fmt.Errorf("grants: revoke families: %w", err)
+	marked, err := tx.Exec(revokeGrant, gid, db.Micros(g.clock.Now()), because)
+	if err != nil {
+		return 0, false, fmt.Errorf("grants: revoke grant: %w", err)
 	}
-	return n, families, nil
+	return n, marked > 0, nil
 }
 
 // EndSession ends, inside tx, what was granted in a session and is bound to it: families of
@@ -100,21 +120,21 @@ func (g *Grants) EndSession(tx *db.Tx, sid, because string) error {
 	if _, err := tx.Exec(burnCodesOfSession, sid); err != nil {
 		return fmt.Errorf("grants: burn codes: %w", err)
 	}
-	if _, err := tx.Exec(revokeFamiliesOfSession, sid, now, because); err != nil {
-		return fmt.Errorf("grants: revoke families: %w", err)
+	if _, err := tx.Exec(revokeGrantsOfSession, sid, now, because); err != nil {
+		return fmt.Errorf("grants: revoke grants: %w", err)
 	}
 	return g.addRule(tx, n, revocation.Session, sid)
 }
 
 // EndUser ends, inside tx, everything that was granted by a user, on devices too.
 func (g *Grants) EndUser(tx *db.Tx, userID, because string) error {
-	return g.endAll(tx, because, burnCodesOfUser, endDevicesOfUser, revokeFamiliesOfUser, insertRulesOfUser, userID)
+	return g.endAll(tx, because, burnCodesOfUser, endDevicesOfUser, revokeGrantsOfUser, insertRulesOfUser, userID)
 }
 
 // EndClient ends, inside tx, everything that was granted to a client by users, and the tokens it
 // was given in its own name, which no grant stands behind.
 func (g *Grants) EndClient(tx *db.Tx, clientID, because string) error {
-	if err := g.endAll(tx, because, burnCodesOfClient, endDevicesOfClient, revokeFamiliesOfClient, insertRulesOfClient, clientID); err != nil {
+	if err := g.endAll(tx, because, burnCodesOfClient, endDevicesOfClient, revokeGrantsOfClient, insertRulesOfClient, clientID); err != nil {
 		return err
 	}
 	return g.RevokeTokensOfClient(tx, clientID, g.clock.Now())
@@ -122,7 +142,7 @@ func (g *Grants) EndClient(tx *db.Tx, clientID, because string) error {
 
 // endAll ends many grants in as many statements as one, so that nobody can collect more grants than
 // a verb has time to end.
-func (g *Grants) endAll(tx *db.Tx, because, burnCodes, endDevices, revokeFamilies, insertRules string, whose ...any) error {
+func (g *Grants) endAll(tx *db.Tx, because, burnCodes, endDevices, revokeGrants, insertRules string, whose ...any) error {
 	now := g.clock.Now()
 	until := now.Add(longestAccessToken)
 	with := func(more ...any) []any { return append(slices.Clone(whose), more...) }
@@ -136,8 +156,8 @@ func (g *Grants) endAll(tx *db.Tx, because, burnCodes, endDevices, revokeFamilie
 	if _, err := tx.Exec(endDevices, whose...); err != nil {
 		return fmt.Errorf("grants: end approvals of devices: %w", err)
 	}
-	if _, err := tx.Exec(revokeFamilies, with(db.Micros(now), because)...); err != nil {
-		return fmt.Errorf("grants: revoke families: %w", err)
+	if _, err := tx.Exec(revokeGrants, with(db.Micros(now), because)...); err != nil {
+		return fmt.Errorf("grants: revoke grants: %w", err)
 	}
 	ended, err := collect(tx, insertRules, with(db.Micros(now), n-1, db.Micros(until))...)
 	if err != nil {

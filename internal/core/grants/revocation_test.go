@@ -62,7 +62,7 @@ func TestThreat_TK09_WhatEnds(t *testing.T) {
 				w.write(t, func(tx *db.Tx) error { return c.end(w, tx, sid, browser.GID) })
 
 				lives := func(r *grants.Redeemed) bool {
-					return w.count(t, `SELECT COUNT(*) FROM families WHERE tenant_id = $1 AND gid = $2 AND revoked_at = 0`, r.GID) == 1
+					return w.count(t, `SELECT COUNT(*) FROM grants WHERE tenant_id = $1 AND gid = $2 AND revoked_at = 0`, r.GID) == 1
 				}
 				got := kept{lives(browser), lives(device), lives(others), lives(elsewhere), !w.revoked(t, "", browser.GID, "")}
 				if got != c.want {
@@ -324,11 +324,7 @@ func TestThreat_TK09_NothingIsBornBesideTheEnd(t *testing.T) {
 						t.Error(err)
 					}
 				default:
-					var code string
-					err := at.tn.DB.Write(bg, func(tx *db.Tx) (err error) {
-						code, err = at.IssueCode(tx, grants.Code{Terms: terms(spa, user, sids[n])}, nil)
-						return err
-					})
+					code, err := at.issue(terms(spa, user, sids[n]))
 					if err == nil {
 						late.Store(code, true)
 					} else if !errors.Is(err, grants.ErrSessionEnded) {
@@ -348,8 +344,9 @@ func TestThreat_TK09_NothingIsBornBesideTheEnd(t *testing.T) {
 	})
 }
 
-// The race of the test above, forced: the redemption is held while the end arrives.
-func TestThreat_TK09_EndWaitsForTheCodeBeingRedeemed(t *testing.T) {
+// The race of the test above, forced: the redemption is held while the end arrives, once its code is
+// spent, and before.
+func TestThreat_TK09_EndMeetsTheCodeBeingRedeemed(t *testing.T) {
 	heldVerbs(t, func(t *testing.T, w *world, hold func(func() error)) {
 		for name, end := range map[string]func(tx *db.Tx, sid string) error{
 			"the user":    func(tx *db.Tx, _ string) error { return w.other.EndUser(tx, "ada", "") },
@@ -357,42 +354,78 @@ func TestThreat_TK09_EndWaitsForTheCodeBeingRedeemed(t *testing.T) {
 			"the client":  func(tx *db.Tx, _ string) error { return w.other.EndClient(tx, spa.ClientID, "") },
 			"the consent": func(tx *db.Tx, _ string) error { return w.other.WithdrawConsent(tx, "ada", spa.ClientID) },
 		} {
-			sid := w.signIn(t, "ada")
-			code := w.code(t, terms(spa, "ada", sid))
-			r, err := w.Redeem(bg, w.tn, grants.Redemption{
-				Code: code, ClientID: spa.ClientID,
-				Check: func(grants.Code) error {
+			for when, held := range map[string]func(*grants.Redemption, func()){
+				"after it is spent": func(r *grants.Redemption, hold func()) {
+					r.Join = func(grants.Code) func(*db.Tx) error {
+						return func(*db.Tx) error { hold(); return nil }
+					}
+				},
+				"before": func(r *grants.Redemption, hold func()) {
+					r.Check = func(grants.Code) error { hold(); return nil }
+				},
+			} {
+				sid := w.signIn(t, "ada")
+				request := grants.Redemption{
+					Code: w.code(t, terms(spa, "ada", sid)), ClientID: spa.ClientID,
+					Check:  func(grants.Code) error { return nil },
+					Family: func(grants.Code) *grants.NewFamily { return w.newFamily(spa) },
+				}
+				held(&request, func() {
 					hold(func() error { return w.other.tn.DB.Write(bg, func(tx *db.Tx) error { return end(tx, sid) }) })
-					return nil
-				},
-				Family: func(grants.Code) *grants.NewFamily {
-					return &grants.NewFamily{Policy: spa.Refresh(w.tn), SessionBound: true}
-				},
-			})
-			hold(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n := w.live(t, "ada"); n != 0 {
-				t.Errorf("%s: the family of the code outlived it", name)
-			}
-			if err := w.CatchUp(bg, w.tn.DB); err != nil || !w.revoked(t, sid, r.GID, "") {
-				t.Errorf("%s: its access token outlived it: %v", name, err)
+				})
+				r, err := w.Redeem(bg, w.tn, request)
+				hold(nil)
+				if when == "before" && !errors.Is(err, grants.ErrInvalidCode) || when != "before" && err != nil {
+					t.Fatalf("%s ends %s: %v", name, when, err)
+				}
+				if n := w.live(t, "ada"); n != 0 {
+					t.Errorf("%s ends %s: the family of the code outlived it", name, when)
+				}
+				if r == nil {
+					continue
+				}
+				if err := w.CatchUp(bg, w.tn.DB); err != nil || !w.revoked(t, sid, r.GID, "") {
+					t.Errorf("%s ends %s: its access token outlived it: %v", name, when, err)
+				}
 			}
 		}
 	})
 }
 
-// A code is issued while its session ends: one of the two waits for the other.
+// A code is issued while its session ends: who has written it makes the end wait.
 func TestThreat_TK05_EndWaitsForTheCodeBeingIssued(t *testing.T) {
 	heldVerbs(t, func(t *testing.T, w *world, hold func(func() error)) {
+		// From here on who writes a code stands still until lock 1 is free.
+		for _, ddl := range []string{
+			`CREATE FUNCTION stand() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END'`,
+			`CREATE TRIGGER stand AFTER INSERT ON grants EXECUTE FUNCTION stand()`,
+		} {
+			if err := w.a.System().Write(bg, exec(ddl)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		sid := w.signIn(t, "ada")
 		var code string
-		w.write(t, func(tx *db.Tx) (err error) {
-			code, err = w.IssueCode(tx, grants.Code{Terms: terms(spa, "ada", sid)}, nil)
+		issued := make(chan error, 1)
+		err := w.a.System().Write(bg, func(tx *db.Tx) error {
+			if err := exec(`SELECT pg_advisory_xact_lock(1)`)(tx); err != nil {
+				return err
+			}
+			go func() {
+				var err error
+				code, err = w.issue(terms(spa, "ada", sid))
+				issued <- err
+			}()
+			waitForLocks(t, w.b, 1, nil)
 			hold(func() error { return w.other.signOut(sid) })
-			return err
+			return nil
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-issued; err != nil {
+			t.Fatal(err)
+		}
 		hold(nil)
 		if _, err := w.redeem(spa, code); !errors.Is(err, grants.ErrInvalidCode) {
 			t.Errorf("a code outlived its session: %v", err)
@@ -416,30 +449,23 @@ func heldVerbs(t *testing.T, f func(t *testing.T, w *world, hold func(func() err
 				}
 				return
 			}
+			before := waiting(t, w.b)
 			ended := make(chan struct{})
 			outcome = make(chan error, 1)
 			go func() {
 				defer close(ended)
 				outcome <- verb()
 			}()
-			waitForLock(t, w.b, ended)
+			waitForLocks(t, w.b, before+1, ended)
 		})
 	})
 }
 
-func waitForLock(t *testing.T, d *db.DB, ended <-chan struct{}) {
+// waitForLocks returns when that many statements wait for a lock, or something has ended.
+func waitForLocks(t *testing.T, d *db.DB, n int, ended <-chan struct{}) {
 	poll := time.NewTicker(time.Millisecond)
 	defer poll.Stop()
-	for {
-		var waiting int
-		err := d.System().QueryRow(bg, `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		if waiting > 0 {
-			return
-		}
+	for waiting(t, d) < n && !t.Failed() {
 		select {
 		case <-ended:
 			return
@@ -448,15 +474,25 @@ func waitForLock(t *testing.T, d *db.DB, ended <-chan struct{}) {
 	}
 }
 
+// waiting returns how many statements wait for a lock.
+func waiting(t *testing.T, d *db.DB) (n int) {
+	err := d.System().QueryRow(bg, `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&n)
+	if err != nil {
+		t.Error(err)
+	}
+	return n
+}
+
 // Ending somebody takes no more statements for many grants than for one, so nobody can have too
 // many to be ended.
 func TestThreat_OV07_ManyGrantsEndInOneVerb(t *testing.T) {
 	const grantsOfAda = 20_000
 	each(t, func(t *testing.T, w *world) {
-		w.write(t, exec(`INSERT INTO families (tenant_id, gid, client_id, user_id, sid, session_bound, scope, audience, auth_time, amr, acr,
-				generation, reached_at, key_id, created_at, idle_expires_at, expires_at, revoked_at, revoked_because)
+		w.write(t, exec(`INSERT INTO grants (tenant_id, gid, client_id, user_id, sid, scope, audience, auth_time, amr, acr,
+				code_hash, redirect_uri, code_challenge, nonce, code_expires_at, spent_at,
+				session_bound, generation, reached_at, key_id, idle_expires_at, expires_at, revoked_at, revoked_because, created_at, keep_until)
 			WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < $2)
-			SELECT $1, 'gid-' || i, 'client', 'ada', 'sid', TRUE, '', '', 0, '', '', 1, 0, '', 0, $3, $3, 0, '' FROM numbers`,
+			SELECT $1, 'gid-' || i, 'client', 'ada', 'sid', '', '', 0, '', '', '', '', '', '', 0, 1, TRUE, 1, 0, '', $3, $3, 0, '', 0, $3 FROM numbers`,
 			grantsOfAda, db.Micros(noon.Add(day))))
 		w.write(t, func(tx *db.Tx) error { return w.EndUser(tx, "ada", "blocked") })
 		for _, gid := range []string{"gid-1", fmt.Sprint("gid-", grantsOfAda)} {
@@ -575,38 +611,32 @@ func TestThreat_DB15_SweepKeepsWhatReplayNeeds(t *testing.T) {
 		}
 		rows := func(table string) int { return w.count(t, `SELECT COUNT(*) FROM `+table+` WHERE tenant_id = $1`) }
 		sid := w.signIn(t, "ada")
-		long := w.code(t, terms(spa, "ada", sid))
-		r, err := w.redeem(spa, long)
+		code := w.code(t, terms(spa, "ada", sid))
+		r, err := w.redeem(spa, code)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var told string // as long, and that was known when it was issued
-		w.write(t, func(tx *db.Tx) (err error) {
-			told, err = w.IssueCode(tx, grants.Code{Terms: terms(spa, "ada", sid)}, &grants.NewFamily{Policy: spa.Refresh(w.tn)})
-			return err
-		})
-		if _, err := w.redeem(spa, told); err != nil {
+		short, err := w.IssueCode(bg, w.tn, grants.Code{Terms: terms(spa, "ada", sid)}, nil, nil) // no family will come of it
+		if err != nil {
 			t.Fatal(err)
 		}
-		short := w.code(t, terms(spa, "ada", sid)) // redeemed without a family
-		if _, err := w.Redeem(bg, w.tn, grants.Redemption{Code: short, ClientID: spa.ClientID, Check: func(grants.Code) error { return nil }}); err != nil {
-			t.Fatal(err)
+		if _, err := w.redeem(spa, short); err != nil || w.live(t, "ada") != 1 {
+			t.Fatalf("%v, %d families", err, w.live(t, "ada"))
 		}
-		w.code(t, terms(spa, "ada", sid)) // never redeemed
-		if sweep(time.Hour); rows("codes") != 4 {
-			t.Errorf("after an hour: %d codes, want all 4", rows("codes"))
+		if sweep(time.Hour); rows("grants") != 2 {
+			t.Errorf("after an hour: %d grants, want both", rows("grants"))
 		}
-		if sweep(time.Hour + 2*time.Minute); rows("codes") != 2 {
-			t.Errorf("when their access tokens have expired: %d codes, want those of the families", rows("codes"))
+		if sweep(time.Hour + 2*time.Minute); rows("grants") != 1 {
+			t.Errorf("when its access token has expired: %d grants, want the one with the family", rows("grants"))
 		}
-		if sweep(30*day + time.Hour); rows("codes") != 2 || rows("families") != 2 {
-			t.Errorf("while the family's last access token can live: %d codes, %d families", rows("codes"), rows("families"))
+		if sweep(30*day + time.Hour); rows("grants") != 1 {
+			t.Errorf("while the family's last access token can live: %d grants", rows("grants"))
 		}
-		if _, err := w.redeem(spa, long); !errors.Is(err, grants.ErrInvalidCode) || !w.revoked(t, "", r.GID, "") || w.live(t, "ada") != 1 {
+		if _, err := w.redeem(spa, code); !errors.Is(err, grants.ErrInvalidCode) || !w.revoked(t, "", r.GID, "") || w.live(t, "ada") != 0 {
 			t.Errorf("a replay after a month: %v", err)
 		}
-		if sweep(30*day + 2*time.Hour + 2*time.Minute); rows("codes") != 0 || rows("families") != 0 || rows("revocations") != 0 {
-			t.Errorf("at the end: %d codes, %d families, %d rules", rows("codes"), rows("families"), rows("revocations"))
+		if sweep(30*day + 2*time.Hour + 2*time.Minute); rows("grants") != 0 || rows("revocations") != 0 {
+			t.Errorf("at the end: %d grants, %d rules", rows("grants"), rows("revocations"))
 		}
 		if err := w.CatchUp(bg, w.tn.DB); err != nil || w.revoked(t, "", r.GID, "") {
 			t.Errorf("a rule is remembered past its time: %v", err)

@@ -471,36 +471,35 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, f browser.Flow, c
 		ClientID: client.ClientID, UserID: found.UserID, Scope: req.Scope, Audience: req.Audience,
 		Auth: grants.Authentication{SID: found.SID, Time: found.AuthTime, AMR: found.AMR, ACR: found.ACR},
 	}
+	var noted func(*db.Tx) error // with the code, or alone where there is none
 	joins := req.ResponseType.HasIDToken() && client.BackchannelLogoutURI != ""
-	if req.ResponseType.HasCode() || joins || found.NeedsTouch(s.now()) {
-		err := tn.DB.Write(ctx, func(tx *db.Tx) (err error) {
-			if err := s.SignIn.Touch(tx, found); err != nil {
+	if joins || found.NeedsTouch(s.now()) {
+		noted = func(tx *db.Tx) error {
+			if err := s.SignIn.Touch(tx, found); err != nil || !joins {
 				return err
 			}
-			if joins {
-				if err := s.Grants.HoldSession(tx, found.SID, found.UserID); err != nil {
-					return err
-				}
-				if err := s.Logouts.Join(tx, tn, client, found.SID, found.UserID); err != nil {
-					return err
-				}
+			if err := s.Grants.HoldSession(tx, found.SID, found.UserID); err != nil {
+				return err
 			}
-			if !req.ResponseType.HasCode() {
-				return nil
-			}
-			answer.Code, err = s.Grants.IssueCode(tx, grants.Code{
-				Terms: terms, RedirectURI: req.RedirectURI, CodeChallenge: req.CodeChallenge, Nonce: req.Nonce,
-			}, newFamily(tn, client, req.Scope, client.SessionBound()))
-			return err
-		})
-		if errors.Is(err, grants.ErrSessionEnded) { // signed out in another tab at this moment
-			s.proceed(w, r, f, client, nil, progress{})
-			return
+			return s.Logouts.Join(tx, tn, client, found.SID, found.UserID)
 		}
-		if err != nil {
-			s.respondError(w, r, client, req, err)
-			return
-		}
+	}
+	var err error
+	switch {
+	case req.ResponseType.HasCode():
+		answer.Code, err = s.Grants.IssueCode(ctx, tn, grants.Code{
+			Terms: terms, RedirectURI: req.RedirectURI, CodeChallenge: req.CodeChallenge, Nonce: req.Nonce,
+		}, newFamily(tn, client, req.Scope, client.SessionBound()), noted)
+	case noted != nil:
+		err = tn.DB.Write(ctx, noted)
+	}
+	if errors.Is(err, grants.ErrSessionEnded) { // signed out in another tab at this moment
+		s.proceed(w, r, f, client, nil, progress{})
+		return
+	}
+	if err != nil {
+		s.respondError(w, r, client, req, err)
+		return
 	}
 	if req.ResponseType.HasIDToken() {
 		token, err := s.mintIDToken(ctx, tn, client, terms, idTokenExtras{Nonce: req.Nonce, Code: answer.Code})

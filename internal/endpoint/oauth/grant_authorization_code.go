@@ -25,11 +25,11 @@ func (s *Server) grantAuthorizationCode(ctx context.Context, tn *tenant.Tenant, 
 		Code:     p.Get("code"),
 		ClientID: client.ClientID,
 		Check:    func(c grants.Code) error { return checkRedemption(c, client, p) },
-		Join: func(tx *db.Tx, c grants.Code) error {
-			if !c.Scope.Contains(oauth.ScopeOpenID) {
+		Join: func(c grants.Code) func(*db.Tx) error {
+			if client.BackchannelLogoutURI == "" || !c.Scope.Contains(oauth.ScopeOpenID) {
 				return nil // without an ID token there is no sign-in to end
 			}
-			return s.Logouts.Join(tx, tn, client, c.Auth.SID, c.UserID)
+			return func(tx *db.Tx) error { return s.Logouts.Join(tx, tn, client, c.Auth.SID, c.UserID) }
 		},
 		Family: func(c grants.Code) *grants.NewFamily { return newFamily(tn, client, c.Scope, client.SessionBound()) },
 	})

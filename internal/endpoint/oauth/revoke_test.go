@@ -139,7 +139,7 @@ func wound(t testing.TB, i *servertest.Instance) (heal func()) {
 			return failed
 		}))
 	}
-	tables := []string{"codes", "families", "revocations"}
+	tables := []string{"grants", "revocations"}
 	var hurt, mend []string
 	if i.House.DB.Dialect() == db.SQLite {
 		for _, table := range tables {

@@ -105,7 +105,8 @@ func StartCluster(o ClusterOptions) (_ *Cluster, err error) {
 		return nil, err
 	}
 	c := &Cluster{
-		DSN:    (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/postgres", RawQuery: "host=" + url.QueryEscape(dir)}).String(),
+		// A machine may be busy with other tests, so connecting may take long.
+		DSN:    (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/postgres", RawQuery: "connect_timeout=60&host=" + url.QueryEscape(dir)}).String(),
 		keeper: run,
 		alive:  alive,
 	}
