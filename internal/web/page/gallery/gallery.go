@@ -117,6 +117,7 @@ func Samples() []Sample {
 		{"signedin-flow", 200, page.SignedIn{Frame: frame, Email: "ada@example.com", ClientName: "Watchlist"}},
 		{"signout", 200, page.SignOut{Frame: frame, Email: "ada@example.com", ClientName: "Watchlist"}},
 		{"signedout", 200, page.SignedOut{Frame: page.Frame{TenantName: "TV Shows"}, ReturnURL: "http://localhost:3000/", ClientName: "Watchlist"}},
+		{"signedout-astray", 200, page.SignedOut{Frame: page.Frame{TenantName: "TV Shows", Notice: page.NoticeAstray}}},
 		{"error-details", 400, mistake},
 		{"error-plain", 500, page.ErrorPage{Frame: page.Frame{TenantName: "TV Shows"}, Code: "server_error", Ref: "0195a1b2c3d4"}},
 		{"expired", 400, page.Expired{Frame: frame}},
