@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
@@ -51,6 +52,9 @@ func flagOf(field string) string {
 // explain returns what the operator needs to know about an error. Who runs the command owns the
 // house, so causes are told too; secrets are in no error anyway.
 func explain(err error) string {
+	if errors.Is(err, db.ErrBusy) {
+		return "The database cannot be reached, or has too much to do: " + strings.Replace(err.Error(), db.ErrBusy.Error()+": ", "", 1)
+	}
 	e, ok := errors.AsType[*fault.Error](err)
 	if !ok || e.Message == "" {
 		return err.Error()

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
+
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 )
 
 // advice is what a house tells its operator about requests that look as if a setting were wrong.
@@ -13,6 +16,28 @@ type advice struct {
 	// Two, so that nobody on the Internet can spend the one that is about the operator's own network.
 	publicProxy, ownProxy sync.Once
 	host                  sync.Once
+}
+
+// issuerChanges warns of an issuer other than the one this database has served so far: it is meant, when a
+// house moves, and it is what a wrong configuration looks like.
+func (h *House) issuerChanges(ctx context.Context) error {
+	if h.Dev != nil || h.Guest {
+		return nil // a house of development is at whatever port was free
+	}
+	is, _, err := tenant.ParseIssuer(h.Config.Issuer)
+	if err != nil {
+		return err
+	}
+	all, err := tenant.All(ctx, h.DB)
+	if err != nil {
+		return err
+	}
+	for _, t := range all {
+		if t.ID == tenant.DefaultID && t.Issuer != is {
+			h.Log.Warn("the issuer is another one than this database had: what was issued under the old one is refused from now on, and every application has to be told the new one. Was it not meant? Put the old one back", "was", t.Issuer, "is", is)
+		}
+	}
+	return nil
 }
 
 // viaHeaders name the client of a proxy.

@@ -88,6 +88,34 @@ func TestProxyThatIsNotConfigured(t *testing.T) {
 	}
 }
 
+// A house that is opened under another address says so: its database knows which it had.
+func TestIssuerThatChanges(t *testing.T) {
+	path := "sqlite:" + filepath.Join(t.TempDir(), "gatehouse.db")
+	for _, test := range []struct{ origin, was string }{
+		{"https://login.test", ""}, {"https://login.test", ""}, {"https://id.test", "https://login.test/"}, {"https://id.test", ""},
+	} {
+		var log bytes.Buffer
+		house, err := server.Open(t.Context(), server.Options{
+			Config: servertest.Config(path, test.origin), Hash: servertest.CheapHashes(), Log: slog.New(slog.NewJSONHandler(&log, nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := house.Close(); err != nil {
+			t.Fatal(err)
+		}
+		line := struct{ Was, Is string }{}
+		if log.Len() > 0 {
+			if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+				t.Fatalf("%v: %s", err, &log)
+			}
+		}
+		if line.Was != test.was {
+			t.Errorf("%s: %s", test.origin, &log)
+		}
+	}
+}
+
 func TestHostThatIsNotServed(t *testing.T) {
 	lines := warned(t, func(*config.Config) {}, visit{"10.0.0.7:1", "login.test", "", ""}, visit{"10.0.0.7:1", "127.0.0.1:8080", "", ""}, visit{"10.0.0.7:1", "other.test", "", ""})
 	if len(lines) != 1 || lines[0]["level"] != "WARN" || lines[0]["host"] != "127.0.0.1:8080" || lines[0]["issuer"] != "https://login.test/" {

@@ -108,6 +108,9 @@ func (h *House) open(ctx context.Context) (err error) {
 	if err := keys.CheckMaster(ctx, h.DB, h.Seal, h.Clock.Now(), h.Guest); err != nil {
 		return err
 	}
+	if err := h.issuerChanges(ctx); err != nil {
+		return err
+	}
 	h.Tenant, err = tenant.Ensure(ctx, h.DB, tenant.DefaultID, c.Issuer, tenant.Settings{
 		Name:              c.Tenant.Name,
 		PasswordMinLength: c.Password.MinLength,
