@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -311,27 +312,39 @@ func (rp *relyingParty) requestObject() string {
 	return unsigned(rp.t, object)
 }
 
-// quiet lets go what earlier modules were still to be told.
-func (rp *relyingParty) quiet() {
-	rp.t.Helper()
-	if _, err := rp.House.Logouts.Deliver(rp.t.Context()); err != nil {
-		rp.t.Fatal(err)
-	}
-	for len(rp.told) > 0 {
-		<-rp.told
-	}
+// received keeps the requests that a client gets.
+type received struct {
+	mu       sync.Mutex
+	requests []*http.Request
 }
 
-// deliver lets the house tell its clients, and returns the one thing that was told.
-func (rp *relyingParty) deliver() *http.Request {
+func (k *received) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.requests = append(k.requests, r)
+}
+
+// delivered lets the house tell its clients all there is to tell, and returns it.
+func (rp *relyingParty) delivered() []*http.Request {
 	rp.t.Helper()
-	if _, err := rp.House.Logouts.Deliver(rp.t.Context()); err != nil {
-		rp.t.Fatal(err)
+	for {
+		n, err := rp.House.Logouts.Deliver(rp.t.Context())
+		if err != nil {
+			rp.t.Fatal(err)
+		}
+		if n == 0 {
+			break
+		}
 	}
-	if len(rp.told) != 1 {
-		rp.t.Fatalf("told %d times", len(rp.told))
-	}
-	return <-rp.told
+	rp.told.mu.Lock()
+	defer rp.told.mu.Unlock()
+	out := rp.told.requests
+	rp.told.requests = nil
+	return out
 }
 
 // logoutToken holds a back-channel request to OpenID Connect Back-Channel Logout sections 2.4 and 2.5.
