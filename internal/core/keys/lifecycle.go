@@ -38,6 +38,8 @@ const (
 	keepRetired = 30 * 24 * time.Hour
 	// rotateAfter is how long a key signs before another takes its place by itself.
 	rotateAfter = 90 * 24 * time.Hour
+	// maxPublished bounds the key set. Who reads sets has a bound, too: package jose takes a hundred keys.
+	maxPublished = 64
 )
 
 // Info is what may be known of a key.
@@ -70,6 +72,7 @@ func (i Info) StateAt(t time.Time) State {
 const (
 	supersedeKeys = `UPDATE signing_keys SET retired_at = $3 WHERE tenant_id = $1 AND alg = $2 AND retired_at = 0`
 	selectWaiting = `SELECT COUNT(*) FROM signing_keys WHERE tenant_id = $1 AND alg = $2 AND signs_from > $3`
+	countKeys     = `SELECT COUNT(*) FROM signing_keys WHERE tenant_id = $1 AND (retired_at = 0 OR retired_at > $2)`
 	deleteKey     = `DELETE FROM signing_keys WHERE tenant_id = $1 AND kid = $2`
 	selectKeepers = `SELECT kid, signs_from FROM signing_keys WHERE tenant_id = $1 AND alg = $2 AND retired_at = 0`
 	hastenKey     = `UPDATE signing_keys SET signs_from = $3 WHERE tenant_id = $1 AND kid = $2`
@@ -129,7 +132,8 @@ func (k *Keys) List(ctx context.Context, tn *tenant.Tenant) ([]Info, error) {
 
 // Rotate publishes a new key for each of the algorithms, which signs as soon as everybody can have
 // fetched it, in some eleven minutes; those before it are dropped a month after that. It fails with
-// a Conflict while a key is waiting to sign already.
+// a Conflict while a key is waiting to sign already, and while so many old ones are published that
+// others could not read a longer set.
 func (k *Keys) Rotate(ctx context.Context, tn *tenant.Tenant, algs []jose.Alg, by audit.Origin) error {
 	var fresh []*made
 	for _, alg := range algs {
@@ -142,6 +146,13 @@ func (k *Keys) Rotate(ctx context.Context, tn *tenant.Tenant, algs []jose.Alg, b
 	return tn.DB.WriteSerializable(ctx, func(tx *db.Tx) error {
 		now := k.clock.Now()
 		signsFrom := now.Add(lead)
+		var published int
+		if err := tx.QueryRow(countKeys, db.Micros(now)).Scan(&published); err != nil {
+			return fmt.Errorf("keys: count published: %w", err)
+		}
+		if published+len(fresh) > maxPublished {
+			return fault.New(fault.Conflict, "%d keys are published already, as many as others can read. Old ones are dropped a month after they have signed; one that is not trusted any more is to be revoked.", published)
+		}
 		for _, m := range fresh {
 			var waiting int
 			if err := tx.QueryRow(selectWaiting, string(m.alg), db.Micros(now)).Scan(&waiting); err != nil {

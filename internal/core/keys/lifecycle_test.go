@@ -166,6 +166,41 @@ func TestThreat_KY01_RotationBreaksNobody(t *testing.T) {
 	})
 }
 
+// Packages that read key sets take so many keys at most, the guard's among them. A rotation that would make
+// the set longer than that is refused, until old keys are dropped.
+func TestThreat_KY01_TheKeySetStaysReadable(t *testing.T) {
+	dbtest.Each(t, schema.Files, func(t *testing.T, d *db.DB) {
+		n, _, now := nodes(t, d, d)
+		n.published(t)
+		rotations := 0
+		elliptic := []jose.Alg{jose.ES256} // an RSA key takes a while to find
+		for ; rotations < 100; rotations++ {
+			err := n.Rotate(t.Context(), n.tn, elliptic, audit.System())
+			if fault.Is(err, fault.Conflict) && strings.Contains(err.Error(), "are published") {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.Forget(n.tn.ID)
+			if _, err := jose.ParseSet([]byte(n.published(t))); err != nil {
+				t.Fatalf("after %d rotations: %v", rotations+1, err)
+			}
+			now.Advance(keys.CacheFor + time.Minute)
+		}
+		if rotations < 50 || rotations == 100 {
+			t.Errorf("%d rotations in hours", rotations)
+		}
+		now.Advance(31 * 24 * time.Hour)
+		if err := n.Sweep(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Rotate(t.Context(), n.tn, elliptic, audit.System()); err != nil {
+			t.Errorf("a month later: %v", err)
+		}
+	})
+}
+
 func TestThreat_KY01_KeysRotateByThemselves(t *testing.T) {
 	dbtest.Two(t, schema.Files, func(t *testing.T, a, b *db.DB) {
 		one, two, now := nodes(t, a, b)
