@@ -113,7 +113,7 @@ const tokenLifetime = 11 * time.Minute
 func (a *app) rotateKeys(h *drive.ClockHouse, b *drive.Tab, who drive.Person) {
 	a.t.Helper()
 	looks := 0
-	h.RotateKeys(proof.Times(2, 50), func() error {
+	h.RotateKeys(proof.Times(2, 25), func() error {
 		looks++
 		err := b.Finds(a.origin+"/profile", "Your profile", who.Email, aShow)
 		a.signInAgain(b, fmt.Sprint("/client?look=", looks))

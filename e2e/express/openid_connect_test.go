@@ -79,7 +79,7 @@ func TestOpenIDConnectByCode(t *testing.T) {
 	}
 	b.Press("Renew the token")
 	b.Wait("there is another token", func() bool { id := tokenID(b); return id != "" && id != first })
-	h.RotateKeys(proof.Times(2, 50), func() error {
+	h.RotateKeys(proof.Times(2, 25), func() error {
 		renewed := b.Finds(s.origin+"/shows?renew", aShow, "read:shows")
 		anew := b.Finds(s.origin+"/login", "Hello, Alice Archer") // the house asks nothing
 		return errors.Join(renewed, anew, b.Finds(s.origin+"/shows", aShow))

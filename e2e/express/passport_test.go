@@ -107,7 +107,7 @@ func testPassport(t *testing.T, dist string) {
 	b.See("Hello, Alice Archer")
 	b.Press("Shows")
 	b.Wait("there is another token", func() bool { id := tokenID(b); return id != "" && id != first })
-	h.RotateKeys(proof.Times(2, 50), func() error {
+	h.RotateKeys(proof.Times(2, 25), func() error {
 		called := b.Finds(s.origin+"/shows", aShow, "Alice Archer") // by way of the house, when the token has expired
 		anew := b.Finds(s.origin+"/login", "Hello, Alice Archer")   // the house asks nothing
 		return errors.Join(called, anew, b.Finds(s.origin+"/shows", aShow))

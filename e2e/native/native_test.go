@@ -306,7 +306,7 @@ func TestLoopback(t *testing.T) {
 	b.See("You are signed in", "Close this tab")
 	b.Keep("loopback-done")
 	want(t, shows.end(true), aShow)
-	h.RotateKeys(proof.Times(2, 50), func() error {
+	h.RotateKeys(proof.Times(2, 25), func() error {
 		m.age()
 		want(t, m.run(), aShow)
 		// A second time, the person is known: no page but the last.
@@ -335,7 +335,7 @@ func TestMachine(t *testing.T) {
 	if err != nil || len(lines) != 3 || !strings.Contains(lines[0], "shows, with the token") || lines[0] != lines[1] || lines[1] != lines[2] {
 		t.Errorf("%v:\n%s", err, lines)
 	}
-	h.RotateKeys(proof.Times(2, 50), func() error {
+	h.RotateKeys(proof.Times(2, 25), func() error {
 		said, err := calls("1")
 		if err != nil {
 			return fmt.Errorf("%w:\n%s", err, said)

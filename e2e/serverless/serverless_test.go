@@ -200,7 +200,7 @@ func keysChange(t *testing.T, h *drive.ClockHouse, api twin) {
 	b.Open(api.origin + "/billing")
 	me.SignIn(b, h.User(drive.Alice))
 	b.At(api.origin + "/billing")
-	h.RotateKeys(proof.Times(2, 50), func() error {
+	h.RotateKeys(proof.Times(2, 25), func() error {
 		b.Open(api.origin + "/billing")
 		b.See("Next invoice", "Alice Archer")
 		first := tokenID(b)

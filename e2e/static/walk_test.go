@@ -102,7 +102,7 @@ func (v *visit) callAndRenew(b *drive.Tab, name string) {
 // rotateKeys renews, calls and signs in, in another tab, while the house changes its keys.
 func (v *visit) rotateKeys(h *drive.ClockHouse, b *drive.Tab) {
 	other := v.me.Tab()
-	h.RotateKeys(proof.Times(1, 10), func() error {
+	h.RotateKeys(proof.Times(1, 8), func() error {
 		was, served := tokenID(b), h.Served()
 		b.Press("Renew the token")
 		b.Wait("there is another token", func() bool { id := tokenID(b); return id != "" && id != was })
