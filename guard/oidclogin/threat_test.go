@@ -150,6 +150,34 @@ func TestThreat_RP01_FlowBelongsToOneBrowserAndOneCallback(t *testing.T) {
 	})
 }
 
+// Whoever can have a browser visit the login route again and again must not be able to fill its Cookie header
+// until servers refuse it (8 KB at common proxies): the flows of one browser are bounded in bytes, too.
+func TestThreat_RP01_FlowsFillNoHeader(t *testing.T) {
+	a := newApp(t, false, nil)
+	b := a.browser(t)
+	long := "/auth/login?" + url.Values{"returnTo": {"/" + strings.Repeat("a", 2000)}, "acr_values": {strings.Repeat("urn:x ", 160)}}.Encode()
+	var last string
+	for n := range 7 {
+		last = b.stopAtCallback(long)
+		size := 0
+		for _, c := range b.cookies("") {
+			size += len(c.Name) + len(c.Value) + len("=; ")
+		}
+		if size > 6000 {
+			t.Fatalf("after %d visits the cookies have %d bytes", n+1, size)
+		}
+		a.clock.Advance(time.Second)
+	}
+	// A flow that a person begins beside them lives, and the last of them as well.
+	short := b.stopAtCallback("/short")
+	if p := b.visit(short); p.StatusCode != http.StatusOK || !strings.Contains(p.body, "/short") {
+		t.Errorf("%d %s", p.StatusCode, p.body)
+	}
+	if p := b.visit(last); p.StatusCode == http.StatusBadRequest {
+		t.Errorf("the flow before it: %d %s", p.StatusCode, p.body)
+	}
+}
+
 // What is secret about a flow stands in no URL and in no log.
 func TestThreat_RP02_VerifierStaysInside(t *testing.T) {
 	a := newApp(t, false, func(o *oidclogin.Options) { o.Scopes = []string{"openid", "offline_access"} })

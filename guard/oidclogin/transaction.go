@@ -19,10 +19,15 @@ import (
 const (
 	// transactionLife is how long somebody may take to sign in.
 	transactionLife = 10 * time.Minute
-	// maxTransactions bounds the flows one browser has under way. More of them
-	// would fill the Cookie header until servers refuse it.
-	maxTransactions = 5
-	flowIDLength    = 8
+	// maxTransactions bounds the flows one browser has under way, and
+	// maxTransactionsSize their cookies' bytes. More would fill the Cookie header
+	// until servers refuse it, and anybody can send a browser to the login route.
+	maxTransactions     = 5
+	maxTransactionsSize = 5500
+	// maxTransactionSize is how much of that one may take. One that would be longer
+	// forgets where to go on.
+	maxTransactionSize = 3400
+	flowIDLength       = 8
 )
 
 // transaction is one sign-in under way: everything the callback needs to know
@@ -86,14 +91,25 @@ func (l *Login) transactionCookie(name string) cookies.Cookie {
 
 // saveTransaction puts the transaction into a cookie and removes abandoned ones.
 func (l *Login) saveTransaction(h http.Header, r *http.Request, t transaction) error {
-	l.pruneTransactions(h, r)
-	plain, err := json.Marshal(t)
+	name := l.transactionCookiePrefix() + t.State[:flowIDLength]
+	value, err := l.sealTransaction(name, t)
+	if err == nil && len(value) > maxTransactionSize {
+		t.ReturnTo = "/"
+		value, err = l.sealTransaction(name, t)
+	}
 	if err != nil {
 		return err
 	}
-	name := l.transactionCookiePrefix() + t.State[:flowIDLength]
-	sealed := l.transactions.Seal(l.place(name), plain)
-	return l.transactionCookie(name).Set(h, r, base64.RawURLEncoding.EncodeToString(sealed), transactionLife)
+	l.pruneTransactions(h, r, len(value))
+	return l.transactionCookie(name).Set(h, r, value, transactionLife)
+}
+
+func (l *Login) sealTransaction(name string, t transaction) (string, error) {
+	plain, err := json.Marshal(t)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(l.transactions.Seal(l.place(name), plain)), nil
 }
 
 // place binds a sealed transaction to its cookie and to this application.
@@ -140,10 +156,11 @@ func (l *Login) readTransaction(r *http.Request, name string) (t transaction, er
 }
 
 // pruneTransactions clears the cookies of flows that are over, and of the
-// oldest beyond maxTransactions, counting the one about to begin.
-func (l *Login) pruneTransactions(h http.Header, r *http.Request) {
+// oldest beyond the bounds, counting the one of this size that is about to begin.
+func (l *Login) pruneTransactions(h http.Header, r *http.Request, size int) {
 	type flow struct {
 		name    string
+		size    int
 		started int64
 	}
 	var alive []flow
@@ -157,10 +174,12 @@ func (l *Login) pruneTransactions(h http.Header, r *http.Request) {
 			l.transactionCookie(c.Name).Clear(h, r)
 			continue
 		}
-		alive = append(alive, flow{c.Name, t.Started})
+		alive = append(alive, flow{c.Name, len(c.Value), t.Started})
 	}
 	slices.SortFunc(alive, func(a, b flow) int { return cmp.Compare(b.started, a.started) })
-	for i := maxTransactions - 1; i < len(alive); i++ {
-		l.transactionCookie(alive[i].name).Clear(h, r)
+	for i, f := range alive {
+		if size += f.size; i >= maxTransactions-1 || size > maxTransactionsSize {
+			l.transactionCookie(f.name).Clear(h, r)
+		}
 	}
 }
