@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,35 @@ func TestThreat_AZ13_ScopeIsWhatThePersonMayHave(t *testing.T) {
 		tokens, _ := i.TokensFor(t, email, demo.SPA, "scope", "openid read:shows write:shows")
 		if tokens.Scope != want {
 			t.Errorf("%s: %q, want %q", email, tokens.Scope, want)
+		}
+	}
+}
+
+// An API may decide by permissions in place of scopes. An application of ours says all that the person may do
+// there, whatever it asked for by name, as verifiers of Auth0's tokens expect; one of somebody else's says no
+// more than was consented to.
+func TestThreat_AZ14_PermissionsAreWhatWasConsentedTo(t *testing.T) {
+	i := servertest.New(t, servertest.Options{})
+	all := []any{demo.ReadShows, demo.WriteShows}
+	for _, test := range []struct {
+		client, asked, scope string
+		permissions          any
+	}{
+		{demo.RegularWeb, "openid", "openid", all},
+		{demo.RegularWeb, "openid read:shows", "openid read:shows", all},
+		{demo.ThirdParty, "openid", "openid", nil},
+		{demo.ThirdParty, "openid offline_access read:shows", "openid offline_access read:shows", []any{demo.ReadShows}},
+		{demo.ThirdParty, "read:shows write:shows", "read:shows write:shows", all},
+	} {
+		tokens, _ := i.TokensFor(t, demo.Administrator, test.client, "scope", test.asked)
+		for step := range 2 {
+			if got := claims(t, tokens.AccessToken); got["scope"] != test.scope || !reflect.DeepEqual(got["permissions"], test.permissions) {
+				t.Errorf("%s asks for %q (%d): scope %q, permissions %v", test.client, test.asked, step, got["scope"], got["permissions"])
+			}
+			if tokens.RefreshToken == "" {
+				break
+			}
+			tokens = i.PostForm(t, "/oauth/token", test.client, "grant_type", "refresh_token", "refresh_token", tokens.RefreshToken)
 		}
 	}
 }
@@ -226,6 +256,27 @@ func TestThreat_AZ15_NoSealSkipsTheSignIn(t *testing.T) {
 		}
 	}
 	expectCode(t, i, b.Press(chooser, "continue"), redirectURI(i, demo.SPA))
+}
+
+// A sub that is demanded by the claims parameter is as good as a hint (OpenID Connect Core section
+// 3.1.2.2): nobody else is let through.
+func TestThreat_AZ15_DemandedSubject(t *testing.T) {
+	i := servertest.New(t, servertest.Options{})
+	to, b := redirectURI(i, demo.SPA), signedIn(t, i, demo.Reader)
+	alice, bob := i.UserID(t, demo.Reader), i.UserID(t, demo.Stranger)
+	demand := func(sub string) string { return `{"id_token":{"sub":{"value":"` + sub + `"}}}` }
+	expectCode(t, i, b.Authorize(demo.SPA, "claims", demand(alice), "prompt", "none"), to)
+	expectError(t, i, b.Authorize(demo.SPA, "claims", demand(bob), "prompt", "none"), to, "login_required")
+	expectError(t, i, b.Authorize(demo.SPA, "claims", `{"id_token":{"sub":{"value":7}}}`), to, "invalid_request")
+	expectCode(t, i, b.Authorize(demo.SPA, "claims", `{"id_token":{"sub":null},"userinfo":{"sub":{"value":"anybody"}}}`, "prompt", "none"), to)
+	hint := i.TokensIn(t, b, demo.SPA).IDToken
+	expectCode(t, i, b.Authorize(demo.SPA, "claims", demand(alice), "id_token_hint", hint), to)
+	expectError(t, i, b.Authorize(demo.SPA, "claims", demand(bob), "id_token_hint", hint), to, "invalid_request") // who, then?
+	page := b.Authorize(demo.SPA, "claims", demand(bob))
+	expectPage(t, page, http.StatusOK, titleSignIn)
+	i.Clock.Advance(time.Second)
+	expectPage(t, b.As(page, demo.Reader), http.StatusOK, titleSignIn) // still not whom the application demands
+	expectCode(t, i, b.As(page, demo.Stranger), to)
 }
 
 func TestThreat_AZ15_HintsAuthenticateNobody(t *testing.T) {

@@ -51,6 +51,9 @@ func (s *Server) mintTokens(ctx context.Context, tn *tenant.Tenant, client *apps
 			return nil, err
 		}
 		scope = identity.Union(access.UserScope(api, scope, permissions))
+		if client.NeedsConsent(api) { // given for the scopes that were shown: an API may decide by permissions as well
+			permissions = scope.Intersect(permissions)
+		}
 		claims.Permissions = access.ClaimedPermissions(api, permissions)
 		claims.Audience = jose.Audience{api.Identifier}
 		if scope.Contains(oauth.ScopeOpenID) {
