@@ -17,7 +17,8 @@ const (
 	maxHeaders = 16 << 10
 )
 
-// A person with fifty permissions, in an application that asks for all of them, fits into the cookies of
+// A person with fifty permissions, in an application that asks for all of them by name, so that each stands in
+// the access token twice, fits into the cookies of
 // each SDK: no cookie is too large to be kept, and none of its pieces gets lost.
 func TestCookieSizes(t *testing.T) {
 	t.Parallel()
