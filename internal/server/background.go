@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 )
 
 // Intervals of what goes on by itself.
@@ -73,6 +75,7 @@ func (h *House) Sweep(ctx context.Context) error {
 		emptied(func(ctx context.Context) (int64, error) { return h.People.Sweep(ctx, h.DB) }),
 		emptied(func(ctx context.Context) (int64, error) { return h.SignIn.Sweep(ctx, h.DB) }),
 		emptied(h.Outbox.Sweep),
+		emptied(h.sweepRecord),
 		func(ctx context.Context) error { return h.APIKeys.Sweep(ctx, h.DB) },
 		h.Logouts.Sweep,
 		func(ctx context.Context) error { return h.Checkup.Sweep(ctx, h.DB) },
@@ -94,4 +97,12 @@ func emptied(batch func(context.Context) (deleted int64, err error)) func(contex
 			}
 		}
 	}
+}
+
+// sweepRecord deletes events that are older than the record is kept.
+func (h *House) sweepRecord(ctx context.Context) (deleted int64, err error) {
+	if h.Config.Audit.Keep == 0 {
+		return 0, nil
+	}
+	return audit.Sweep(ctx, h.Tenant, h.Clock.Now().Add(-h.Config.Audit.Keep))
 }

@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/base/config"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/mail"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
@@ -50,6 +52,43 @@ func TestThreat_DB15_OneTurnOfTheJanitorLeavesNothing(t *testing.T) {
 		if left != 0 {
 			t.Errorf("%d %s are left", left, table)
 		}
+	}
+}
+
+// The record is kept for as long as the operator says, and no longer.
+func TestThreat_OV07_TheRecordEnds(t *testing.T) {
+	const day, events = 24 * time.Hour, 1200
+	for name, c := range map[string]struct {
+		keep time.Duration
+		gone int64
+	}{"400 days": {400 * day, events}, "for ever": {0, 0}} {
+		t.Run(name, func(t *testing.T) {
+			i := servertest.New(t, servertest.Options{Configure: func(c2 *config.Config) { c2.Audit.Keep = c.keep }})
+			tn := i.House.Tenant
+			old := func() (n int64) {
+				t.Helper()
+				must(t, tn.DB.QueryRow(t.Context(), `SELECT COUNT(*) FROM audit_events WHERE tenant_id = $1 AND event = $2`, string(audit.SignInFailed)).Scan(&n))
+				return n
+			}
+			must(t, tn.DB.Write(t.Context(), func(tx *db.Tx) error {
+				for range events {
+					if err := audit.Record(tx, audit.Event{Type: audit.SignInFailed, At: i.Clock.Now()}); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+			i.Clock.Advance(400 * day)
+			must(t, i.House.Sweep(t.Context()))
+			if n := old(); n != events {
+				t.Errorf("after 400 days %d events are left", n)
+			}
+			i.Clock.Advance(time.Second)
+			must(t, i.House.Sweep(t.Context()))
+			if n := old(); n != events-c.gone {
+				t.Errorf("a second later %d events are left, want %d", n, events-c.gone)
+			}
+		})
 	}
 }
 

@@ -65,6 +65,9 @@ type Config struct {
 	// host is in this list. Whoever may register applications can have these hosts called.
 	InternalHosts []string `yaml:"internal_hosts"`
 
+	// The record of what happened.
+	Audit Audit `yaml:"audit"`
+
 	// Health and metrics, on a listener of their own.
 	Operations Operations `yaml:"operations"`
 
@@ -176,6 +179,13 @@ type Tokens struct {
 	RefreshOverlap time.Duration `yaml:"refresh_overlap"`
 }
 
+// Audit is the record of what happened.
+type Audit struct {
+	// Events that are older are deleted. `0s` keeps them for ever: strangers who try passwords are
+	// recorded, too, so the database then grows without an end.
+	Keep time.Duration `yaml:"keep"`
+}
+
 // Operations is the listener for whoever runs the house.
 type Operations struct {
 	// Where `/livez`, `/readyz` and `/metrics` answer, `HOST:PORT` on loopback. Empty: nowhere.
@@ -204,6 +214,7 @@ func Default() *Config {
 		Password:   Password{MinLength: 12},
 		Sessions:   Sessions{Idle: 3 * day, Absolute: 30 * day, SilentCookie: true},
 		Tokens:     Tokens{Access: 10 * time.Minute, RefreshIdle: 7 * day, RefreshAbsolute: 30 * day, RefreshOverlap: 30 * time.Second},
+		Audit:      Audit{Keep: 400 * day},
 		Operations: Operations{Listen: "127.0.0.1:9090"},
 		Log:        Log{Level: "info", Format: "json"},
 	}

@@ -136,6 +136,9 @@ func (v *validator) limits() {
 		v.add("tokens.refresh_idle", "", "%s is longer than tokens.refresh_absolute, %s, and would never end a family", formatDuration(v.Tokens.RefreshIdle), formatDuration(v.Tokens.RefreshAbsolute))
 	}
 	v.span("tokens.refresh_overlap", v.Tokens.RefreshOverlap, 0, time.Minute)
+	if v.Audit.Keep != 0 {
+		v.span("audit.keep", v.Audit.Keep, 30*day, 3660*day)
+	}
 }
 
 // span demands that a duration lies between two others, both allowed.

@@ -122,3 +122,45 @@ func TestListPagesNewestFirst(t *testing.T) {
 		}
 	})
 }
+
+// Sweeping takes the oldest, of one tenant, in batches, and nothing that is young enough.
+func TestThreat_DB15_SweepOfTheRecord(t *testing.T) {
+	dbtest.Each(t, schema.Files, func(t *testing.T, d *db.DB) {
+		one, two := newTenant(t, d, "one"), newTenant(t, d, "two")
+		const many = 1203 // more than two batches
+		for _, tn := range []*tenant.Tenant{one, two} {
+			err := tn.DB.Write(context.Background(), func(tx *db.Tx) error {
+				for range many {
+					if err := audit.Record(tx, audit.Event{Type: audit.SignInFailed, At: noon}); err != nil {
+						return err
+					}
+				}
+				return audit.Record(tx, audit.Event{Type: audit.UserDeleted, At: noon.Add(time.Second)})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		left := func(tn *tenant.Tenant) (n int) {
+			t.Helper()
+			if err := tn.DB.QueryRow(context.Background(), `SELECT COUNT(*) FROM audit_events WHERE tenant_id = $1`).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		if n, err := audit.Sweep(context.Background(), one, noon); n != 0 || err != nil {
+			t.Errorf("nothing is old enough: %d, %v", n, err)
+		}
+		total, turns := int64(0), 0
+		for n := int64(1); n > 0; turns++ {
+			var err error
+			if n, err = audit.Sweep(context.Background(), one, noon.Add(time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			total += n
+		}
+		if total != many || turns != 4 || left(one) != 1 || left(two) != many+1 {
+			t.Errorf("%d in %d turns; %d and %d are left", total, turns, left(one), left(two))
+		}
+	})
+}
