@@ -205,10 +205,10 @@ func (s *Server) examine(ctx context.Context, tn *tenant.Tenant, client *apps.Cl
 		return err
 	}
 	s.dropped(tn, client, asked, req.Scope)
-	if err := s.checkACR(req); err != nil {
+	if err := s.resolveHint(ctx, tn, client, f); err != nil {
 		return err
 	}
-	return s.resolveHint(ctx, tn, client, f)
+	return meetDemand(f)
 }
 
 // api returns the API an audience names; nil for none, which leaves /userinfo.
@@ -248,19 +248,6 @@ func allowedScope(client *apps.Client, api *apps.API, asked oauth.Scope) (oauth.
 // acrOfPassword is the only authentication context there is: a password.
 const acrOfPassword = signin.ACRPassword
 
-// checkACR refuses a request that can not do without an authentication context nobody can reach
-// here (OpenID Connect Core section 5.5.1.1). What is merely preferred is left unmet.
-func (s *Server) checkACR(req *oauth.AuthorizationRequest) error {
-	essential, err := essentialACR(req.Claims)
-	if err != nil {
-		return oauth.NewError(oauth.InvalidRequest, "claims demands an acr in a form that is not understood.").WithCause(err)
-	}
-	if len(essential) > 0 && !slices.Contains(essential, acrOfPassword) {
-		return oauth.NewError(oauth.UnmetAuthenticationRequirements, "The demanded authentication context can not be reached.")
-	}
-	return nil
-}
-
 // resolveHint turns an id_token_hint into whom it is about. A hint never authenticates anyone.
 func (s *Server) resolveHint(ctx context.Context, tn *tenant.Tenant, client *apps.Client, f *browser.Flow) error {
 	if f.Request.IDTokenHint == "" {
@@ -271,6 +258,24 @@ func (s *Server) resolveHint(ctx context.Context, tn *tenant.Tenant, client *app
 		return oauth.NewError(oauth.InvalidRequest, "id_token_hint is not an ID token of this client.").WithCause(err)
 	}
 	f.HintSubject, f.Request.IDTokenHint = hint.Subject, ""
+	return nil
+}
+
+// meetDemand refuses a request that can not do without an authentication context nobody can reach
+// here (OpenID Connect Core section 5.5.1.1), and makes of a demanded sub what a hint would be: nobody
+// else is let through (section 3.1.2.2).
+func meetDemand(f *browser.Flow) error {
+	d, err := demandOf(f.Request.Claims)
+	switch {
+	case err != nil:
+		return oauth.NewError(oauth.InvalidRequest, "claims demands an acr or a sub in a form that is not understood.").WithCause(err)
+	case len(d.ACR) > 0 && !slices.Contains(d.ACR, acrOfPassword):
+		return oauth.NewError(oauth.UnmetAuthenticationRequirements, "The demanded authentication context can not be reached.")
+	case d.Subject != "" && f.HintSubject != "" && d.Subject != f.HintSubject:
+		return oauth.NewError(oauth.InvalidRequest, "id_token_hint and claims name two people.")
+	case d.Subject != "":
+		f.HintSubject = d.Subject
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 )
 
@@ -129,6 +130,13 @@ func TestConformanceOfAuthorizationParameters(t *testing.T) {
 		empty.Set(name, "")
 	}
 	expectCode(t, i, b.Get("/authorize?"+empty.Encode()), to)
+	for _, claims := range []string{ // those of OpenID Connect Core section 5.5, and what else is an object
+		`{"userinfo":{"given_name":{"essential":true},"nickname":null,"email":{"essential":true},"http://example.info/claims/groups":null},"id_token":{"auth_time":{"essential":true},"acr":{"values":["urn:mace:incommon:iap:silver"]}}}`,
+		`{"userinfo":{"sub":{"value":"248289761001"}},"id_token":{"acr":null}}`, `{"id_token":null,"userinfo":null}`, `{"id_token":{"acr":{"essential":false,"value":"x"}},"verified_claims":[]}`, "{}", " {\n} ",
+		`{"id_token":{"acr":{"essential":true,"value":"` + signin.ACRPassword + `"},"auth_time":{"essential":true}}}`,
+	} {
+		expectCode(t, i, b.Authorize(demo.SPA, "claims", claims), to)
+	}
 	query := "/authorize?" + i.AuthorizeQuery(demo.SPA).Encode()
 	for _, repeated := range []string{"scope=", "scope=openid", "nonce=a&nonce=b", "prompt=&prompt=", "response_type=code"} {
 		expectError(t, i, b.Get(query+"&"+repeated), to, "invalid_request")

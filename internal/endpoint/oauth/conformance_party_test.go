@@ -228,7 +228,18 @@ func (rp *relyingParty) idToken(raw string) map[string]any {
 		rp.t.Errorf("nonce, sub, acr: %v", c)
 	}
 	standardClaims(rp.t, c)
+	rp.supported(c)
 	return c
+}
+
+// supported demands that the metadata names every claim there is.
+func (rp *relyingParty) supported(claims map[string]any) {
+	rp.t.Helper()
+	for name := range claims {
+		if !slices.Contains(rp.metadata["claims_supported"].([]any), any(name)) && name != "c_hash" { // which is about no person
+			rp.t.Errorf("%s is not in claims_supported", name)
+		}
+	}
 }
 
 // standardClaims holds the claims of OpenID Connect Core section 5.1 to their types.
@@ -262,6 +273,7 @@ func (rp *relyingParty) userInfo(p *servertest.Page) map[string]any {
 	var claims map[string]any
 	read(rp.t, p, &claims)
 	standardClaims(rp.t, claims)
+	rp.supported(claims)
 	return claims
 }
 

@@ -28,6 +28,7 @@ const (
 	suitePost    = "client_secret_post"
 	suiteOrigin  = "https://suite.example/test/a/gatehouse/"
 	callback     = suiteOrigin + "callback"
+	withQuery    = suiteOrigin + "callback/query?foo=bar"
 	afterLogout  = suiteOrigin + "post_logout_redirect"
 )
 
@@ -90,7 +91,7 @@ func newSuite(t *testing.T, database string) *suite {
 	t.Cleanup(listener.Close)
 	extra := func(name string) demo.Extra {
 		return demo.Extra{
-			Name: name, Type: apps.RegularWeb, RedirectURIs: []string{callback}, LogoutURLs: []string{afterLogout},
+			Name: name, Type: apps.RegularWeb, RedirectURIs: []string{callback, withQuery}, LogoutURLs: []string{afterLogout},
 			BackchannelLogoutURI: listener.URL + "/backchannel_logout",
 		}
 	}
@@ -319,6 +320,25 @@ func basicModules() []module {
 			if slices.Contains(rp.metadata["id_token_signing_alg_values_supported"].([]any), any("none")) {
 				rp.t.Error("ID tokens without a signature are offered")
 			}
+		}},
+		{"oidcc-redirect-uri-query-OK", func(rp *relyingParty) {
+			p, code := rp.login(rp.visit("redirect_uri", withQuery)), ""
+			if rp.responseMode == "form_post" {
+				code = p.Hidden().Get("code")
+				if p.Target() != withQuery {
+					rp.t.Errorf("the form goes to %q", p.Target())
+				}
+			} else {
+				query, _ := strings.CutPrefix(p.Header.Get("Location"), withQuery+"&")
+				answer, err := url.ParseQuery(query)
+				if code = answer.Get("code"); err != nil {
+					rp.t.Error(err)
+				}
+			}
+			rp.granted(rp.redeem(code, "redirect_uri", withQuery))
+		}},
+		{"oidcc-redirect-uri-query-mismatch", func(rp *relyingParty) {
+			rp.shown(rp.visit("redirect_uri", strings.Replace(withQuery, "bar", "baz", 1)))
 		}},
 		{"oidcc-ensure-request-without-nonce-succeeds-for-code-flow", func(rp *relyingParty) { rp.succeeds(rp.visit("nonce", "")) }},
 	}
