@@ -75,7 +75,7 @@ func Samples() []Sample {
 		Expected: []string{"http://localhost:3000", "http://localhost:3000/callback", "http://localhost:5173"},
 		Got:      "http://localhost:3000/callback/",
 		Fix:      "Send one of the registered URIs, byte for byte, or register this one:",
-		Command:  "gatehouse client update Vn3yQ8dLr2TzKp5WxHbJmGc7Fs4AeRu9 --redirect-uri http://localhost:3000/callback/",
+		Command:  "gatehouse client update Vn3yQ8dLr2TzKp5WxHbJmGc7Fs4AeRu9 --add-callback http://localhost:3000/callback/",
 	}
 	mail := page.InboxMail{
 		Frame: page.Frame{TenantName: "TV Shows"}, InboxURL: "/u/inbox", From: "TV Shows <no-reply@localhost>", To: "ada@example.com",
