@@ -18,8 +18,8 @@ const (
 )
 
 // A person with fifty permissions, in an application that asks for all of them by name, so that each stands in
-// the access token twice, fits into the cookies of
-// each SDK: no cookie is too large to be kept, and none of its pieces gets lost.
+// the access token twice, fits into the cookies of each SDK: no cookie is too large to be kept, and none of its
+// pieces gets lost.
 func TestCookieSizes(t *testing.T) {
 	t.Parallel()
 	h := drive.OpenHouse(t)
