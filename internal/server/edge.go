@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/base/id"
@@ -101,7 +102,7 @@ func (h *House) clientBehind(proxy netip.Addr, forwarded []string) (netip.Addr, 
 func (h *House) hosted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tn := h.Tenant
-		if r.Host != tn.Host {
+		if !isHost(tn, r.Host) {
 			h.misdirected(w, r)
 			return
 		}
@@ -110,6 +111,17 @@ func (h *House) hosted(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r.WithContext(tenant.With(r.Context(), tn)))
 	})
+}
+
+// isHost reports whether a Host header names the tenant's. Upper and lower case are one, of ASCII alone, and the
+// port of the scheme may be written or not (RFC 9110 section 4.2.3): some proxies always write it.
+func isHost(tn *tenant.Tenant, host string) bool {
+	usual := ":80"
+	if tn.Secure() {
+		usual = ":443"
+	}
+	foreign := strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf })
+	return !foreign && (strings.EqualFold(host, tn.Host) || strings.EqualFold(host, tn.Host+usual))
 }
 
 // misdirected answers a request for another host. A person who typed another name of this machine

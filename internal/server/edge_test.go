@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/config"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+	"github.com/gatehouse-dev/gatehouse/internal/server"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
 )
@@ -182,6 +184,35 @@ func TestThreat_BR14_OtherNamesOfThisMachine(t *testing.T) {
 		resp := raw(t, i, "GET "+target+" HTTP/1.1\r\nHost: 127.0.0.1:1\r\nConnection: close\r\n\r\n")
 		if location := resp.Header.Get("Location"); location != "" && !strings.HasPrefix(location, i.URL+"/") {
 			t.Errorf("%s leads to %q", target, location)
+		}
+	}
+}
+
+func TestThreat_BR14_OneHostHasSeveralSpellings(t *testing.T) {
+	for _, c := range []struct {
+		issuer, host, asked string
+		want                bool
+	}{
+		{"https://login.example.com/", "login.example.com", "login.example.com", true},
+		{"https://login.example.com/", "login.example.com", "Login.EXAMPLE.com", true},
+		{"https://login.example.com/", "login.example.com", "login.example.com:443", true},
+		{"https://login.example.com/", "login.example.com", "login.example.com:80", false},
+		{"https://login.example.com/", "login.example.com", "login.example.com:8443", false},
+		{"https://login.example.com/", "login.example.com", "login.example.com.", false},
+		{"https://login.example.com/", "login.example.com", "login.example.com:443:443", false},
+		{"https://login.example.com/", "login.example.com", "login.example.com:0443", false},
+		{"https://login.example.com/", "login.example.com", "x.login.example.com", false},
+		{"https://login.example.com/", "login.example.com", "login.example.com@evil.test", false},
+		{"https://login.example.com/", "login.example.com", "", false},
+		{"https://login.example.com:8443/", "login.example.com:8443", "LOGIN.example.com:8443", true},
+		{"https://login.example.com:8443/", "login.example.com:8443", "login.example.com", false},
+		{"https://login.example.com:8443/", "login.example.com:8443", "login.example.com:443", false},
+		{"http://localhost/", "localhost", "localhost:80", true},
+		{"http://localhost/", "localhost", "localhost:443", false},
+		{"https://k.example.com/", "k.example.com", "\u212a.example.com", false}, // the sign for Kelvin
+	} {
+		if got := server.IsHost(&tenant.Tenant{Issuer: c.issuer, Host: c.host}, c.asked); got != c.want {
+			t.Errorf("%q at %s: %v", c.asked, c.issuer, got)
 		}
 	}
 }

@@ -1,6 +1,13 @@
 package server
 
-import "maps"
+import (
+	"maps"
+
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
+)
+
+// IsHost is isHost.
+func IsHost(tn *tenant.Tenant, host string) bool { return isHost(tn, host) }
 
 // Route is one row of the table of routes, for tests that walk all of it.
 type Route struct {
