@@ -57,6 +57,17 @@ func unreachable(err error) *Error {
 	return &Error{Code: "provider_unavailable", Status: http.StatusServiceUnavailable, Err: err, Description: "The sign-in service cannot be reached at the moment."}
 }
 
+// notAsked: the provider cannot be reached, or did not take the request itself.
+func notAsked(err error) *Error {
+	var refused *refusedError
+	if errors.As(err, &refused) {
+		e := providerError(refused.Code, refused.Description)
+		e.Err = err
+		return e
+	}
+	return unreachable(err)
+}
+
 func unmet(err error) *Error {
 	return &Error{Code: "unmet_authentication_requirements", Status: http.StatusForbidden, Err: err, Description: "The sign-in service did not confirm who you are as firmly as this page needs."}
 }

@@ -1,12 +1,18 @@
 package oidclogin
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
+	"github.com/gatehouse-dev/gatehouse/protocol/jose"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
+	"github.com/gatehouse-dev/gatehouse/protocol/oidc"
 )
 
 // Login is the handler of GET {Prefix}/login: it sends the browser to the
@@ -28,9 +34,9 @@ func (l *Login) Login(w http.ResponseWriter, r *http.Request) {
 	t := l.newTransaction(l.returnTo(query.Get("returnTo")))
 	t.MaxAge = l.maxAge(query.Get("max_age"))
 	t.ACR = acrValues(query.Get("acr_values"))
-	address, err := l.authorizationURL(metadata.AuthorizationEndpoint, t, query)
+	address, err := l.authorizationURL(r.Context(), metadata, t, query)
 	if err != nil {
-		l.fail(w, r, unreachable(err))
+		l.fail(w, r, notAsked(err))
 		return
 	}
 	if err := l.saveTransaction(w.Header(), r, t); err != nil {
@@ -40,14 +46,31 @@ func (l *Login) Login(w http.ResponseWriter, r *http.Request) {
 	redirect(w, address)
 }
 
-// authorizationURL builds the authorization request. What the flow depends on is
-// set last, so that nothing configured or forwarded can replace it.
-func (l *Login) authorizationURL(endpoint string, t transaction, forwarded url.Values) (string, error) {
-	u, err := url.Parse(endpoint)
+// authorizationURL returns where the browser takes the authorization request, or a
+// reference to it.
+func (l *Login) authorizationURL(ctx context.Context, m *oidc.Metadata, t transaction, forwarded url.Values) (string, error) {
+	u, err := url.Parse(m.AuthorizationEndpoint)
 	if err != nil {
 		return "", err
 	}
-	q := u.Query()
+	request := l.authorizationRequest(t, forwarded)
+	if l.options.PushedRequests || m.RequirePushedAuthorizationRequests {
+		reference, err := l.pushRequest(ctx, m, request)
+		if err != nil {
+			return "", err
+		}
+		request = url.Values{"client_id": {l.options.ClientID}, "request_uri": {reference}}
+	}
+	q := withoutDetours(u.Query())
+	maps.Copy(q, request)
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+// authorizationRequest builds the request. What the flow depends on is set last, so
+// that nothing configured or forwarded can replace it.
+func (l *Login) authorizationRequest(t transaction, forwarded url.Values) url.Values {
+	q := url.Values{}
 	for _, name := range l.options.ForwardParameters {
 		if v := forwarded.Get(name); v != "" {
 			q.Set(name, v)
@@ -65,8 +88,8 @@ func (l *Login) authorizationURL(endpoint string, t transaction, forwarded url.V
 	if l.options.Audience != "" {
 		q.Set("audience", l.options.Audience)
 	}
+	withoutDetours(q)
 	q.Set("response_type", "code")
-	q.Del("response_mode") // query, the default: the callback is a GET
 	q.Set("client_id", l.options.ClientID)
 	q.Set("redirect_uri", t.RedirectURI)
 	q.Set("scope", strings.Join(l.options.Scopes, " "))
@@ -74,8 +97,35 @@ func (l *Login) authorizationURL(endpoint string, t transaction, forwarded url.V
 	q.Set("nonce", t.Nonce)
 	q.Set("code_challenge", oauth.S256Challenge(t.Verifier))
 	q.Set("code_challenge_method", "S256")
-	u.RawQuery = q.Encode()
-	return u.String(), nil
+	return q
+}
+
+// withoutDetours takes out what would have the provider read another request than
+// this one, or answer in another way: the callback is a GET.
+func withoutDetours(q url.Values) url.Values {
+	for _, name := range [...]string{"request", "request_uri", "response_mode"} {
+		q.Del(name)
+	}
+	return q
+}
+
+// pushRequest leaves the request with the provider (RFC 9126 §2) and returns the
+// reference to it.
+func (l *Login) pushRequest(ctx context.Context, m *oidc.Metadata, request url.Values) (string, error) {
+	body, status, err := l.post(ctx, m.PushedAuthorizationRequestEndpoint, m.TokenEndpointAuthMethodsSupported, request)
+	if err != nil {
+		return "", fmt.Errorf("pushed authorization request: %w", err)
+	}
+	if status != http.StatusCreated && status != http.StatusOK {
+		return "", fmt.Errorf("pushed authorization request: %w", refusalOf(status, body))
+	}
+	var answer struct {
+		RequestURI string `json:"request_uri"`
+	}
+	if err := jose.Decode(body, &answer); err != nil || answer.RequestURI == "" {
+		return "", errors.New("pushed authorization request: no request_uri in the provider's answer")
+	}
+	return answer.RequestURI, nil
 }
 
 // maxAge is the shorter of what is configured and what was asked for. Whoever

@@ -57,6 +57,11 @@ type Options struct {
 	// anybody may choose.
 	ForwardParameters []string
 
+	// PushedRequests sends the authorization request to the provider from here (RFC
+	// 9126), so that browsers carry a reference to it that nobody can read or change.
+	// A provider whose metadata demands it gets it so anyway.
+	PushedRequests bool
+
 	// Store keeps the sessions; default session.NewCookieStore(Secrets...).
 	Store session.Store
 	// IdleTimeout ends a session that long after its last request; default 24

@@ -40,14 +40,31 @@ func (t tokenResponse) expiry(now time.Time) time.Time {
 	return now.Add(time.Duration(min(seconds, 10*365*24*3600)) * time.Second)
 }
 
-// refusedError is an error response of the token endpoint (RFC 6749 §5.2).
+// refusedError is an error response (RFC 6749 §5.2, RFC 9126 §2.3).
 type refusedError struct {
 	Status            int
 	Code, Description string
 }
 
 func (e *refusedError) Error() string {
-	return fmt.Sprintf("token endpoint answered %d: %.64s: %.200q", e.Status, e.Code, e.Description)
+	return fmt.Sprintf("the provider answered %d: %.64s: %.200q", e.Status, e.Code, e.Description)
+}
+
+// refusalOf reads an error response; one that says to try later wraps
+// provider.ErrUnavailable.
+func refusalOf(status int, body []byte) error {
+	refused := &refusedError{Status: status}
+	var answer struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if err := jose.Decode(body, &answer); err == nil {
+		refused.Code, refused.Description = answer.Code, answer.Description
+	}
+	if status >= 500 || status == http.StatusTooManyRequests {
+		return fmt.Errorf("%w: %s", provider.ErrUnavailable, refused)
+	}
+	return refused
 }
 
 func exchangeFailed(err error) *Error {
@@ -99,18 +116,7 @@ func (l *Login) requestTokens(ctx context.Context, m *oidc.Metadata, form url.Va
 		return tokens, err
 	}
 	if status != http.StatusOK {
-		refused := &refusedError{Status: status}
-		var answer struct {
-			Code        string `json:"error"`
-			Description string `json:"error_description"`
-		}
-		if err := jose.Decode(body, &answer); err == nil {
-			refused.Code, refused.Description = answer.Code, answer.Description
-		}
-		if status >= 500 || status == http.StatusTooManyRequests {
-			return tokens, fmt.Errorf("%w: %s", provider.ErrUnavailable, refused)
-		}
-		return tokens, refused
+		return tokens, refusalOf(status, body)
 	}
 	if err := jose.Decode(body, &tokens); err != nil {
 		return tokenResponse{}, fmt.Errorf("token endpoint: %w", err)

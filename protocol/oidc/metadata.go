@@ -33,6 +33,7 @@ type Metadata struct {
 	DPoPSigningAlgValuesSupported              []string `json:"dpop_signing_alg_values_supported,omitempty"`
 	ServiceDocumentation                       string   `json:"service_documentation,omitempty"`
 
+	RequirePushedAuthorizationRequests         bool `json:"require_pushed_authorization_requests,omitempty"`
 	AuthorizationResponseIssParameterSupported bool `json:"authorization_response_iss_parameter_supported"`
 	ClaimsParameterSupported                   bool `json:"claims_parameter_supported"`
 	RequestParameterSupported                  bool `json:"request_parameter_supported"`

@@ -213,7 +213,7 @@ func (p *Provider) fetchMetadata(ctx context.Context) (*oidc.Metadata, time.Dura
 	for name, endpoint := range map[string]string{
 		"jwks_uri": m.JWKSURI, "authorization_endpoint": m.AuthorizationEndpoint, "token_endpoint": m.TokenEndpoint,
 		"end_session_endpoint": m.EndSessionEndpoint, "revocation_endpoint": m.RevocationEndpoint,
-		"introspection_endpoint": m.IntrospectionEndpoint,
+		"introspection_endpoint": m.IntrospectionEndpoint, "pushed_authorization_request_endpoint": m.PushedAuthorizationRequestEndpoint,
 	} {
 		if endpoint == "" && name != "jwks_uri" {
 			continue

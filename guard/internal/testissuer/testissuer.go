@@ -61,6 +61,7 @@ type Issuer struct {
 	keys    []key
 	nextKey int
 	codes   map[string]url.Values
+	pushed  map[string]url.Values // by reference
 	refresh map[string]refreshState
 	forms   []url.Values
 	opaque  map[string]map[string]any // what is known of opaque tokens
@@ -81,6 +82,7 @@ func New(t testing.TB) *Issuer {
 		AccessLife: 10 * time.Minute,
 		hits:       map[string]int{},
 		codes:      map[string]url.Values{},
+		pushed:     map[string]url.Values{},
 		refresh:    map[string]refreshState{},
 		opaque:     map[string]map[string]any{},
 	}
@@ -89,6 +91,7 @@ func New(t testing.TB) *Issuer {
 	mux.HandleFunc("GET /.well-known/openid-configuration", i.metadata)
 	mux.HandleFunc("GET /jwks", i.jwks)
 	mux.HandleFunc("GET /authorize", i.authorize)
+	mux.HandleFunc("POST /par", i.par)
 	mux.HandleFunc("POST /token", i.token)
 	mux.HandleFunc("POST /introspect", i.introspect)
 	mux.HandleFunc("GET /logout", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "signed out") })
@@ -240,6 +243,7 @@ func (i *Issuer) metadata(w http.ResponseWriter, _ *http.Request) {
 	m := map[string]any{
 		"issuer": i.URL, "authorization_endpoint": i.URL + "authorize", "token_endpoint": i.URL + "token",
 		"jwks_uri": i.URL + "jwks", "introspection_endpoint": i.URL + "introspect", "end_session_endpoint": i.URL + "logout",
+		"pushed_authorization_request_endpoint":          i.URL + "par",
 		"authorization_response_iss_parameter_supported": true,
 		"token_endpoint_auth_methods_supported":          []string{"client_secret_basic", "client_secret_post"},
 	}
@@ -267,8 +271,24 @@ func (i *Issuer) jwks(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(data)
 }
 
+// par keeps a request for one visit (RFC 9126).
+func (i *Issuer) par(w http.ResponseWriter, r *http.Request) {
+	id, secret, _ := r.BasicAuth()
+	secret, _ = url.QueryUnescape(secret)
+	if err := r.ParseForm(); err != nil || id != ClientID || secret != ClientSecret {
+		refuse(w, "invalid_client")
+		return
+	}
+	reference := "urn:ietf:params:oauth:request_uri:" + rand.Text()
+	i.Lock(func() { i.pushed[reference] = r.PostForm })
+	writeJSON(w, http.StatusCreated, map[string]any{"request_uri": reference, "expires_in": 60})
+}
+
 func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
+	if reference := q.Get("request_uri"); reference != "" {
+		i.Lock(func() { q = i.pushed[reference]; delete(i.pushed, reference) })
+	}
 	code := rand.Text()
 	answer := url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {i.URL}}
 	i.mu.Lock()
