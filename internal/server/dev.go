@@ -59,7 +59,7 @@ func (h *House) devRoutes(forms *signin.Handler, render *page.Renderer) []route 
 }
 
 func (h *House) devError(w http.ResponseWriter, r *http.Request, forms *signin.Handler, err error) {
-	if fault.Is(err, fault.NotFound) {
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) { // bytes that are no text are nobody's address
 		forms.NotFound(w, r)
 		return
 	}

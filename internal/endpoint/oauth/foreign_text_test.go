@@ -25,6 +25,7 @@ func TestThreat_DB13_BytesThatAreNoText(t *testing.T) {
 				"/oidc/logout": {"client_id", "post_logout_redirect_uri", "state", "id_token_hint"},
 				"/u/password":  {"ticket"},
 				"/device":      {"user_code"},
+				"/dev/inbox":   {"to"},
 			} {
 				for _, name := range names {
 					q := url.Values{}
