@@ -174,6 +174,9 @@ var sources = sync.OnceValues(func() (string, error) {
 			return err
 		case entry.Name() == "node_modules":
 			links = append(links, name)
+			if !entry.IsDir() {
+				return nil // a link already
+			}
 			return filepath.SkipDir
 		case entry.IsDir() && name != "." && top != "shared" && !strings.HasPrefix(top, "next"), entry.Name() == ".next":
 			return filepath.SkipDir
@@ -192,14 +195,15 @@ var sources = sync.OnceValues(func() (string, error) {
 	if _, err := os.Stat(to); err == nil {
 		return to, nil
 	}
+	making, err := os.MkdirTemp(filepath.Dir(to), "making-")
 	for name, raw := range files {
-		target := filepath.Join(to, name)
+		target := filepath.Join(making, name)
 		err = errors.Join(err, os.MkdirAll(filepath.Dir(target), 0o700), os.WriteFile(target, raw, 0o600))
 	}
 	for _, name := range links {
 		if err == nil && (name == "node_modules" || files[filepath.Join(filepath.Dir(name), "package.json")] != nil) {
-			err = os.Symlink(filepath.Join(from, name), filepath.Join(to, name))
+			err = os.Symlink(filepath.Join(from, name), filepath.Join(making, name))
 		}
 	}
-	return to, err
+	return to, errors.Join(err, os.Rename(making, to)) // what is there is whole
 })
