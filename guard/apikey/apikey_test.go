@@ -392,6 +392,37 @@ func TestLimitsOfGuardsInsideOfOneAnother(t *testing.T) {
 	}
 }
 
+// Caches know that an answer to a request with Authorization is somebody's own (RFC 9111 §3.5); of X-API-Key they
+// know nothing, and would hand it to whoever asks next.
+func TestThreat_RP13_AnswersToKeysStayOutOfSharedCaches(t *testing.T) {
+	f := setup(t, nil)
+	_, key := f.issue(nil)
+	serve := func(header, value, control string) http.Header {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set(header, value)
+		w := httptest.NewRecorder()
+		guard.Require(f.scheme)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if control != "" {
+				w.Header().Set("Cache-Control", control)
+			}
+			w.Header().Set("Last-Modified", "Sat, 21 Nov 2026 12:00:00 GMT")
+		})).ServeHTTP(w, r)
+		if w.Code != 200 {
+			t.Fatal(w.Code)
+		}
+		return w.Header()
+	}
+	if h := serve("X-API-Key", key, ""); h.Get("Cache-Control") != "private" || h.Get("Vary") != "X-Api-Key" {
+		t.Errorf("%v", h)
+	}
+	if h := serve("X-API-Key", key, "public, max-age=60"); h.Get("Cache-Control") != "public, max-age=60" || h.Get("Vary") != "X-Api-Key" {
+		t.Errorf("what the handler says goes: %v", h)
+	}
+	if h := serve("Authorization", "Bearer "+key, ""); h.Get("Cache-Control") != "" || h.Get("Vary") != "" {
+		t.Errorf("by Authorization: %v", h)
+	}
+}
+
 type brokenLimits struct{}
 
 func (brokenLimits) Take(context.Context, string, ratelimit.Limit, int) (ratelimit.Result, error) {

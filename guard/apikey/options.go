@@ -129,6 +129,7 @@ func New(o Options) (*Scheme, error) {
 		kinds: slices.Clone(o.Kinds), environments: slices.Clone(o.Environments), header: o.Header, realm: o.Realm, ttl: o.CacheTTL,
 		proxies: clientip.Proxies(slices.Clone(o.Proxies)), addr: o.ClientAddr, limits: o.Limits, revocations: o.Revocations, now: o.Clock,
 	}
+	s.private = s.keepPrivate // once, not at every request
 	if o.CacheTTL > 0 && o.CacheSize > 0 {
 		s.cache = tokencache.New[entry](o.CacheSize)
 	}

@@ -39,6 +39,7 @@ type Scheme struct {
 	revocations  guard.Revocations
 	uses         *uses // nil if nobody wants to know
 	now          func() time.Time
+	private      func(http.Header)
 }
 
 // source knows keys.
@@ -77,10 +78,22 @@ func (s *Scheme) Authenticate(r *http.Request) (guard.Result, error) {
 		s.uses.add(e.record.ID, now)
 	}
 	found := guard.Result{Principal: &e.principal}
+	if len(r.Header[s.header]) > 0 {
+		found.BeforeHeader = s.private
+	}
 	if e.record.Rate != 0 || e.record.Quota != 0 {
 		found.Again = shown.Same(r, "Authorization", s.header) // counted is counted
 	}
 	return found, nil
+}
+
+// keepPrivate marks the answer to a request with the scheme's own header as somebody's
+// own: of Authorization caches know by themselves (RFC 9111 §3.5).
+func (s *Scheme) keepPrivate(h http.Header) {
+	h.Add("Vary", s.header)
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "private")
+	}
 }
 
 // presented finds the key of a request, empty if there is none. Whatever stands
