@@ -56,6 +56,19 @@ func ExampleScheme() {
 }
 
 // A handler by itself, called as somebody.
+// A Scheme needs no NewScheme.
+func TestZeroScheme(t *testing.T) {
+	scheme := &guardtest.Scheme{LoginPage: "/login"}
+	r := httptest.NewRequest("GET", "/", nil)
+	if found, err := scheme.Authenticate(r); found.Principal != nil || err != nil {
+		t.Error(found, err)
+	}
+	scheme.SignIn(r, guardtest.User("alice"))
+	if found, err := scheme.Authenticate(r); err != nil || found.Principal.Subject != "alice" {
+		t.Error(found, err)
+	}
+}
+
 func ExampleAs() {
 	w := httptest.NewRecorder()
 	guardtest.As(guardtest.User("alice"), http.HandlerFunc(hello)).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))

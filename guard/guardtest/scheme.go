@@ -36,8 +36,8 @@ type answer struct {
 	err *guard.Error
 }
 
-// NewScheme returns a Scheme that knows nobody yet.
-func NewScheme() *Scheme { return &Scheme{known: map[string]answer{}} }
+// NewScheme returns a Scheme that knows nobody yet, as &Scheme{} is one.
+func NewScheme() *Scheme { return &Scheme{} }
 
 // SignIn makes r a request of who. It works for requests a test serves itself
 // and for those it sends.
@@ -58,6 +58,9 @@ func (s *Scheme) add(a answer) string {
 	credential := rand.Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.known == nil {
+		s.known = map[string]answer{}
+	}
 	s.known[credential] = a
 	return credential
 }
