@@ -451,3 +451,60 @@ func TestHijack(t *testing.T) {
 		t.Errorf("%s %v", res.Status, res.Header)
 	}
 }
+
+// Over HTTP/2 a handler answers bit by bit while it still reads, with deadlines of its own; the hook has run before
+// the first of them.
+func TestStreamsOverHTTP2(t *testing.T) {
+	scheme := pass{header: "X-Pass", hook: func(h http.Header) { h.Set("X-Hook", "ran") }}
+	server := httptest.NewUnstartedServer(guard.Require(scheme)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		if err := errors.Join(control.EnableFullDuplex(), control.SetReadDeadline(time.Time{}), control.SetWriteDeadline(time.Time{})); err != nil {
+			t.Error(err)
+		}
+		w.Header().Set("Trailer", "X-Sum")
+		lines := bufio.NewScanner(r.Body)
+		for lines.Scan() {
+			_, _ = fmt.Fprintln(w, "got", lines.Text())
+			if err := control.Flush(); err != nil {
+				t.Error(err)
+			}
+		}
+		w.Header().Set("X-Sum", "done")
+	})))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	body, send := io.Pipe()
+	req, _ := http.NewRequest(http.MethodPost, server.URL, body)
+	req.Header.Set("X-Pass", "alice")
+	begun := make(chan *http.Response, 1)
+	go func() {
+		res, err := server.Client().Do(req)
+		if err != nil {
+			t.Error(err)
+		}
+		begun <- res
+	}()
+	_, _ = io.WriteString(send, "one\n")
+	res := <-begun
+	if res == nil {
+		return
+	}
+	defer res.Body.Close()
+	if res.ProtoMajor != 2 || res.Header.Get("X-Hook") != "ran" {
+		t.Errorf("%s, %v", res.Proto, res.Header)
+	}
+	answers := bufio.NewReader(res.Body)
+	for _, word := range []string{"one", "two"} {
+		if word == "two" {
+			_, _ = io.WriteString(send, "two\n")
+		}
+		if line, err := answers.ReadString('\n'); line != "got "+word+"\n" || err != nil {
+			t.Errorf("%q, %v", line, err)
+		}
+	}
+	_ = send.Close()
+	if rest, err := io.ReadAll(answers); len(rest) > 0 || err != nil || res.Trailer.Get("X-Sum") != "done" {
+		t.Errorf("%q, %v, %v", rest, err, res.Trailer)
+	}
+}
