@@ -13,7 +13,7 @@ import (
 // the browser on to end it at the provider, as Options.Logout says.
 //
 // POST from this application's own pages signs out at once. So does GET, for
-// plain links; when another site led here, or the browser does not say who did,
+// plain links, unless a browser only fetches it ahead; when another site led here, or the browser does not say who did,
 // the person is asked first, so that no image and no link elsewhere can sign
 // anybody out.
 //
@@ -28,6 +28,11 @@ func (l *Login) Logout(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	case http.MethodGet:
+		if speculative(r) {
+			w.Header().Set("Cache-Control", "no-store")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		if dest := r.Header.Get("Sec-Fetch-Dest"); dest != "" && dest != "document" {
 			http.Error(w, "signing out needs a page visit or a POST", http.StatusForbidden)
 			return
@@ -51,6 +56,13 @@ func (l *Login) Logout(w http.ResponseWriter, r *http.Request) {
 	}
 	l.revoke(r.Context(), ended.RefreshToken)
 	redirect(w, l.logoutURL(r, ended.IDToken))
+}
+
+// speculative reports whether a browser fetches r on the chance that somebody may
+// want it (prefetch, prerender): nobody has asked for anything yet.
+func speculative(r *http.Request) bool {
+	purpose := r.Header.Get("Sec-Purpose") + " " + r.Header.Get("Purpose") + " " + r.Header.Get("X-Moz")
+	return strings.Contains(strings.ToLower(purpose), "prefetch")
 }
 
 // isFederated: the parameter is a flag, in a link or in a form.
