@@ -23,7 +23,7 @@ import (
 func (l *Login) Logout(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPost:
-		if err := l.crossOrigin.Check(r); err != nil {
+		if l.fromElsewhere(r) {
 			http.Error(w, "cross-origin request refused", http.StatusForbidden)
 			return
 		}
@@ -74,6 +74,20 @@ func isFederated(r *http.Request) bool {
 		}
 	}
 	return r.URL.Query().Has("federated")
+}
+
+// fromElsewhere reports whether a page of another site has a browser send r, which may
+// change something. The host alone does not tell: http://app.example is anybody's on
+// the path to https://app.example.
+func (l *Login) fromElsewhere(r *http.Request) bool {
+	if l.crossOrigin.Check(r) != nil {
+		return true
+	}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {
+		return false
+	}
+	origin := r.Header.Get("Origin")
+	return r.Header.Get("Sec-Fetch-Site") == "" && origin != "" && origin != l.base
 }
 
 // fromHere reports whether a page of this application, or the person's own hand
