@@ -23,8 +23,17 @@ func WithoutPermission(o Options, permission string) error {
 	return checkRoutes(table, o.Permissions)
 }
 
-// GrantBody and LogBody are what the tests see of two bodies that nobody else has to name.
+// Bodies, as the tests see those that nobody else has to name.
 type (
-	GrantBody = grantBody
-	LogBody   = logBody
+	GrantBody      = grantBody
+	LogBody        = logBody
+	PermissionBody = permissionBody
+	KeyUse         = keyUse
+
+	ClientInput         = clientInput
+	OIDCLogoutInput     = logoutInput
+	UserInput           = userInput
+	ResourceServerInput = apiInput
+	APIKeyInput         = newKeyInput
+	APIKeyChange        = keyInput
 )
