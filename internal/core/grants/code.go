@@ -68,17 +68,18 @@ func (g *Grants) HoldSession(tx *db.Tx, sid, userID string) error {
 func (g *Grants) IssueCode(ctx context.Context, tn *tenant.Tenant, c Code, family *NewFamily, before func(*db.Tx) error) (string, error) {
 	c.GID = id.UUID()
 	code := c.GID + "." + id.Secret()
+	issued := issuedCode{Code: c, hash: id.Hash(code)}
 	args := func() []any {
-		now := g.clock.Now()
-		expires, keep := now.Add(CodeLifetime), now.Add(CodeLifetime+longestAccessToken)
-		var familyExpires time.Time
+		now := db.Time(db.Micros(g.clock.Now())) // as it is read again
+		issued.ExpiresAt = now.Add(CodeLifetime)
+		keep := issued.ExpiresAt.Add(longestAccessToken)
 		if family != nil {
-			familyExpires = expires.Add(family.Policy.Lifetime)
-			keep = familyExpires.Add(longestAccessToken)
+			issued.familyExpiresAt = issued.ExpiresAt.Add(family.Policy.Lifetime)
+			keep = issued.familyExpiresAt.Add(longestAccessToken)
 		}
 		return []any{
 			c.GID, c.ClientID, c.Auth.SID, c.UserID, c.Scope.String(), c.Audience, db.Micros(c.Auth.Time), joinAMR(c.Auth.AMR), c.Auth.ACR,
-			id.Hash(code), c.RedirectURI, c.CodeChallenge, c.Nonce, db.Micros(expires), db.Micros(familyExpires), db.Micros(now), db.Micros(keep),
+			issued.hash, c.RedirectURI, c.CodeChallenge, c.Nonce, db.Micros(issued.ExpiresAt), db.Micros(issued.familyExpiresAt), db.Micros(now), db.Micros(keep),
 		}
 	}
 	var written int64
@@ -104,6 +105,7 @@ func (g *Grants) IssueCode(ctx context.Context, tn *tenant.Tenant, c Code, famil
 	case written == 0:
 		return "", ErrSessionEnded
 	}
+	g.unspent.Put(tn.ID, c.GID, &issued)
 	return code, nil
 }
 
@@ -157,6 +159,7 @@ func (g *Grants) Redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*
 			join = r.Join(c.Code)
 		}
 	}
+	g.unspent.Drop(tn.ID, c.GID)
 	spent, err := g.spend(ctx, tn, c.GID, family, join, now)
 	switch {
 	case err != nil:
@@ -185,27 +188,42 @@ func (r *Redemption) family(c *issuedCode, keyID string, now time.Time) *Family 
 	return n.begin(c.Terms, keyID, c.familyExpiresAt, now)
 }
 
-// issuedCode is the row of a code.
+// issuedCode is the row of a code. Until the code is spent nothing in it changes.
 type issuedCode struct {
 	Code
+	hash            []byte
 	spent, revoked  bool
 	familyExpiresAt time.Time // when a family of it ends at the latest, or zero
 }
 
-// issued finds a code, spent or not, or fails with ErrInvalidCode.
+// issued finds a code, spent or not, or fails with ErrInvalidCode. One that this node has issued it
+// need not read: whether it is still there, and unspent, is decided when it is spent.
 func (g *Grants) issued(ctx context.Context, tn *tenant.Tenant, code string) (*issuedCode, error) {
 	gid, _, _ := strings.Cut(code, ".")
 	if !id.IsUUID(gid) {
 		return nil, ErrInvalidCode
 	}
+	c, known := g.unspent.Peek(tn.ID, gid)
+	if !known {
+		var err error
+		if c, err = readCode(ctx, tn, gid); err != nil {
+			return nil, err
+		}
+	}
+	if subtle.ConstantTimeCompare(c.hash, id.Hash(code)) == 0 {
+		return nil, ErrInvalidCode
+	}
+	return c, nil
+}
+
+func readCode(ctx context.Context, tn *tenant.Tenant, gid string) (*issuedCode, error) {
 	var c issuedCode
 	var scope, amr string
-	var hash []byte
 	var authTime, expires, spent, familyExpires, revoked int64
 	err := tn.DB.QueryRow(ctx, selectCode, gid).Scan(
 		&c.GID, &c.ClientID, &c.UserID, &c.Auth.SID, &scope, &c.Audience, &authTime, &amr, &c.Auth.ACR,
-		&hash, &c.RedirectURI, &c.CodeChallenge, &c.Nonce, &expires, &spent, &familyExpires, &revoked)
-	if errors.Is(err, db.ErrNoRows) || err == nil && subtle.ConstantTimeCompare(hash, id.Hash(code)) == 0 {
+		&c.hash, &c.RedirectURI, &c.CodeChallenge, &c.Nonce, &expires, &spent, &familyExpires, &revoked)
+	if errors.Is(err, db.ErrNoRows) {
 		return nil, ErrInvalidCode
 	}
 	if err != nil {
