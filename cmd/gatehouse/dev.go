@@ -208,7 +208,7 @@ type devDemo struct {
 }
 
 func (s devSummary) startPage(file string) page.DevStart {
-	p := page.DevStart{Frame: page.Frame{TenantName: "Gatehouse"}, Issuer: s.Issuer, InboxURL: server.PathInbox, DataFile: file}
+	p := page.DevStart{Frame: page.Frame{TenantName: "Gatehouse"}, Issuer: s.Issuer, InboxURL: server.PathInbox, AppCommand: ownApplication(file), DataFile: file}
 	for _, d := range s.Demos {
 		p.Demos = append(p.Demos, page.Demo{Name: d.Name, Kind: d.kind, URL: d.URL})
 	}
@@ -253,7 +253,7 @@ func (s devSummary) print(out io.Writer, file string) {
 	for _, c := range s.Clients[:2] {
 		line("client", c.ClientID, c.Name+", "+c.Type)
 	}
-	line("yours", command()+" app create --data "+shell.Quote(nearby(filepath.Dir(file))), "a client, and the code for your own application")
+	line("yours", ownApplication(file), "a client, and the code for your own application")
 	fmt.Fprintf(out, "\n  %sAll of it, with secrets, is in %s. Press Ctrl+C to close.%s\n\n", dim, file, reset)
 }
 
@@ -264,6 +264,11 @@ func command() string {
 		return "go run ./cmd/gatehouse"
 	}
 	return "gatehouse"
+}
+
+// ownApplication is the command that makes a client for one's own application, in the house that wrote file.
+func ownApplication(file string) string {
+	return command() + " app create --data " + shell.Quote(nearby(filepath.Dir(file)))
 }
 
 // nearby names a folder as somebody would who is where the command runs.

@@ -59,6 +59,9 @@ func TestRefreshRace(t *testing.T) {
 			r.judge()
 		}
 		h.Clock.Advance(time.Minute) // the overlap of this round is over
+		if (round+1)%100 == 0 {
+			t.Logf("%d rounds", round+1)
+		}
 	}
 	for _, r := range racers {
 		t.Logf("%s: %d rounds, %d sessions lost; answers in the race: %v", r.name, rounds, r.lost, r.answers)

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 )
 
@@ -73,8 +75,11 @@ func (e event) request(ctx context.Context) (*http.Request, error) {
 	if e.RawQueryString != "" {
 		target += "?" + e.RawQueryString
 	}
-	r, err := http.NewRequestWithContext(ctx, e.RequestContext.HTTP.Method, target, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, e.RequestContext.HTTP.Method, "/", bytes.NewReader(body))
 	if err != nil {
+		return nil, err
+	}
+	if r.URL, err = url.ParseRequestURI(target); err != nil { // as a server does: "//x/y" is a path
 		return nil, err
 	}
 	for name, value := range e.Headers {
@@ -83,7 +88,7 @@ func (e event) request(ctx context.Context) (*http.Request, error) {
 	if len(e.Cookies) > 0 {
 		r.Header.Set("Cookie", strings.Join(e.Cookies, "; "))
 	}
-	r.RequestURI, r.Host, r.RemoteAddr = target, r.Header.Get("Host"), e.RequestContext.HTTP.SourceIP+":0"
+	r.RequestURI, r.Host, r.RemoteAddr = target, r.Header.Get("Host"), net.JoinHostPort(e.RequestContext.HTTP.SourceIP, "0")
 	return r, nil
 }
 

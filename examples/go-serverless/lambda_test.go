@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -143,5 +144,25 @@ func TestAdapter(t *testing.T) {
 	want := append([]byte("POST|api.example.com|/a%20b?q=%2B|+|x=1; y=2|203.0.113.7:0|"), 0xff, 'z')
 	if err != nil || a.StatusCode != http.StatusTeapot || !bytes.Equal(body, want) || len(a.Cookies) != 2 {
 		t.Errorf("%d %q %q, want %q", a.StatusCode, a.Cookies, body, want)
+	}
+}
+
+// The request is what it would be from a server: an address that others can read, and a path that names no host.
+func TestAdapterAsAServer(t *testing.T) {
+	seen := make(chan *http.Request, 1)
+	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r })
+	payload := []byte(`{"rawPath":"//evil.example/api","headers":{"host":"api.example.com"},"requestContext":{"http":{"method":"GET","sourceIp":"2001:db8::7"}}}`)
+	if _, err := invoke(t.Context(), handler, payload); err != nil {
+		t.Fatal(err)
+	}
+	r := <-seen
+	if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || from.Addr() != netip.MustParseAddr("2001:db8::7") {
+		t.Errorf("from %q: %v", r.RemoteAddr, err)
+	}
+	if r.URL.Host != "" || r.URL.Path != "//evil.example/api" || r.Host != "api.example.com" {
+		t.Errorf("%q at %q, for %q", r.URL.Path, r.URL.Host, r.Host)
+	}
+	if _, err := invoke(t.Context(), handler, []byte(`{"rawPath":"evil","requestContext":{"http":{"method":"GET"}}}`)); err == nil {
+		t.Error("a path that is none")
 	}
 }

@@ -13,7 +13,7 @@ import (
 // the browser on to end it at the provider, as Options.Logout says.
 //
 // POST from this application's own pages signs out at once. So does GET, for
-// plain links; when another site led here, or the browser does not say who did,
+// plain links, unless a browser only fetches it ahead; when another site led here, or the browser does not say who did,
 // the person is asked first, so that no image and no link elsewhere can sign
 // anybody out.
 //
@@ -23,11 +23,16 @@ import (
 func (l *Login) Logout(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPost:
-		if err := l.crossOrigin.Check(r); err != nil {
+		if l.fromElsewhere(r) {
 			http.Error(w, "cross-origin request refused", http.StatusForbidden)
 			return
 		}
 	case http.MethodGet:
+		if speculative(r) {
+			w.Header().Set("Cache-Control", "no-store")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		if dest := r.Header.Get("Sec-Fetch-Dest"); dest != "" && dest != "document" {
 			http.Error(w, "signing out needs a page visit or a POST", http.StatusForbidden)
 			return
@@ -53,6 +58,13 @@ func (l *Login) Logout(w http.ResponseWriter, r *http.Request) {
 	redirect(w, l.logoutURL(r, ended.IDToken))
 }
 
+// speculative reports whether a browser fetches r on the chance that somebody may
+// want it (prefetch, prerender): nobody has asked for anything yet.
+func speculative(r *http.Request) bool {
+	purpose := r.Header.Get("Sec-Purpose") + " " + r.Header.Get("Purpose") + " " + r.Header.Get("X-Moz")
+	return strings.Contains(strings.ToLower(purpose), "prefetch")
+}
+
 // isFederated: the parameter is a flag, in a link or in a form.
 func isFederated(r *http.Request) bool {
 	if r.Method == http.MethodPost {
@@ -62,6 +74,20 @@ func isFederated(r *http.Request) bool {
 		}
 	}
 	return r.URL.Query().Has("federated")
+}
+
+// fromElsewhere reports whether a page of another site has a browser send r, which may
+// change something. The host alone does not tell: http://app.example is anybody's on
+// the path to https://app.example.
+func (l *Login) fromElsewhere(r *http.Request) bool {
+	if l.crossOrigin.Check(r) != nil {
+		return true
+	}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {
+		return false
+	}
+	origin := r.Header.Get("Origin")
+	return r.Header.Get("Sec-Fetch-Site") == "" && origin != "" && origin != l.base
 }
 
 // fromHere reports whether a page of this application, or the person's own hand

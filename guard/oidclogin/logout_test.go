@@ -125,6 +125,25 @@ func TestFederatedLogout(t *testing.T) {
 	}
 }
 
+// A browser that fetches pages ahead, because the mouse is over a link or the address is half typed, has not been
+// asked to sign anybody out.
+func TestThreat_BR15_FetchedAheadSignsNobodyOut(t *testing.T) {
+	a := newApp(t, false, offline)
+	b := a.browser(t)
+	b.signIn()
+	for _, header := range [][2]string{{"Sec-Purpose", "prefetch"}, {"Sec-Purpose", "prefetch;prerender"}, {"Sec-Purpose", "prefetch;anonymous-client-ip"}, {"Purpose", "prefetch"}, {"X-Moz", "prefetch"}} {
+		for _, site := range []string{"none", "same-origin"} {
+			p := b.send(http.MethodGet, "/auth/logout", nil, header[0], header[1], "Sec-Fetch-Site", site, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
+			if p.StatusCode != http.StatusNoContent || p.Header.Get("Cache-Control") != "no-store" || len(p.Header["Set-Cookie"]) != 0 {
+				t.Errorf("%v, %s: %d %v", header, site, p.StatusCode, p.Header)
+			}
+		}
+	}
+	if !b.signedIn() {
+		t.Error("signed out")
+	}
+}
+
 // However a return address is written, it leads to a page of this site or to "/".
 func FuzzThreat_LO02_ReturnTo(f *testing.F) {
 	for _, seed := range []string{"/shows", "//evil.example", `/\evil.example`, `\\evil.example`, "/%5cevil.example", "/%2f/evil.example", "/\t/evil.example", "/ /evil.example", "///evil.example", "/.//evil.example", "/a/..//evil.example", "https:evil.example", "/\r\nX: y", "/%0d%0aX:%20y", "/?u=//evil.example", "/#//evil.example", "@evil.example", "/@evil.example", ".evil.example", ":80@evil.example", "/\u2028", "/auth/login", "/AUTH/login", "/auth/../auth/login", "/%61uth/logout", "javascript:alert(1)", "/ü", "/a;b"} {

@@ -75,7 +75,7 @@ func (l *Login) Proxy(target, audience string, scopes ...string) (http.Handler, 
 			w.Header().Set("Cache-Control", "no-store")
 			writeProblem(w, http.StatusBadRequest, "invalid_request", "The only upgrade that is passed on is to a websocket.")
 			return
-		case upgrade != "" && !l.sameOrigin(r), l.crossOrigin.Check(r) != nil:
+		case upgrade != "" && !l.sameOrigin(r), l.fromElsewhere(r):
 			w.Header().Set("Cache-Control", "no-store")
 			writeProblem(w, http.StatusForbidden, "access_denied", "Another site sent this request.")
 			return

@@ -211,6 +211,28 @@ func TestThreat_BR04_ProxyRefusesOtherSites(t *testing.T) {
 	}
 }
 
+// http://app is anybody's on the path to https://app: a page that was put there is of another site, whatever the
+// host. A browser that knows Sec-Fetch-Site says so itself.
+func TestThreat_BR04_SameHostByHTTPIsAnotherSite(t *testing.T) {
+	api := newUpstream(t)
+	a := newApp(t, true, nil)
+	a.proxied(t, api.URL, "")
+	b := a.browser(t)
+	b.signIn()
+	planted := strings.Replace(a.server.URL, "https://", "http://", 1)
+	for _, path := range []string{"/api/x", "/auth/logout"} {
+		if p := b.send(http.MethodPost, path, nil, "Origin", planted); p.StatusCode != http.StatusForbidden || api.last != nil {
+			t.Errorf("%s: %d, reached the API: %v", path, p.StatusCode, api.last != nil)
+		}
+	}
+	if !b.signedIn() {
+		t.Error("signed out")
+	}
+	if p := b.send(http.MethodPost, "/api/x", nil, "Origin", a.server.URL); api.last == nil {
+		t.Errorf("a page of ours: %d", p.StatusCode)
+	}
+}
+
 func TestThreat_HT04_ProxyPathStaysBelowTheTarget(t *testing.T) {
 	api := newUpstream(t)
 	a := newApp(t, false, nil)

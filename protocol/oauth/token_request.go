@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
 )
@@ -43,33 +44,50 @@ func (p Params) Has(name string) bool { return p[name] != "" }
 // Errors are invalid_request: a body over 64 KiB (wraps [ErrTooLarge], 413),
 // another content type or charset (wraps [ErrMediaType], 415), a repeated
 // parameter, over 200 of them, malformed encoding. A repeated resource is
-// invalid_target.
+// invalid_target. A form may call itself ISO-8859-1 if all of it is ASCII.
 func ParseTokenRequest(contentType string, body []byte) (Params, error) {
 	if len(body) > MaxBodyBytes {
 		return nil, NewError(InvalidRequest, "The request is too large.").WithCause(ErrTooLarge)
 	}
-	media, err := bodyType(contentType)
+	media, latin1, err := bodyType(contentType)
 	if err != nil {
 		return nil, err
 	}
 	if media == "application/json" {
 		return parseJSONBody(body)
 	}
-	return parseFormBody(body)
+	params, err := parseFormBody(body)
+	if err == nil && latin1 && !params.ascii() {
+		return nil, NewError(InvalidRequest, "Send the form in UTF-8.")
+	}
+	return params, err
 }
 
 // bodyType admits the two media types, in UTF-8 if they say so at all. Any
-// other parameter is somebody trying what else might be understood.
-func bodyType(contentType string) (string, error) {
+// other parameter is somebody trying what else might be understood, but for
+// ISO-8859-1 of a form, which HTTP libraries for Java write unasked.
+func bodyType(contentType string) (media string, latin1 bool, err error) {
 	media, parameters, err := mime.ParseMediaType(contentType)
-	known := media == "application/x-www-form-urlencoded" || media == "application/json"
+	form := media == "application/x-www-form-urlencoded"
+	known := form || media == "application/json"
 	for name, value := range parameters {
-		known = known && name == "charset" && strings.EqualFold(value, "utf-8")
+		latin1 = form && strings.EqualFold(value, "iso-8859-1")
+		known = known && name == "charset" && (strings.EqualFold(value, "utf-8") || latin1)
 	}
 	if err != nil || !known {
-		return "", NewError(InvalidRequest, "The content type must be application/x-www-form-urlencoded or application/json.").WithCause(ErrMediaType)
+		return "", false, NewError(InvalidRequest, "The content type must be application/x-www-form-urlencoded or application/json.").WithCause(ErrMediaType)
 	}
-	return media, nil
+	return media, latin1, nil
+}
+
+// ascii: nothing in it depends on the encoding.
+func (p Params) ascii() bool {
+	for name, value := range p {
+		if strings.ContainsFunc(name+value, func(r rune) bool { return r > unicode.MaxASCII }) {
+			return false
+		}
+	}
+	return true
 }
 
 func parseFormBody(body []byte) (Params, error) {

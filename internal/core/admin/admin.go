@@ -50,13 +50,15 @@ func (a *Admin) CreateClient(ctx context.Context, tn *tenant.Tenant, c *apps.Cli
 
 // UpdateClient changes a client as change says, on its newest state, and returns what is stored. A
 // client that is disabled by it loses everything that users granted to it, as a deleted one does:
-// APIs that check tokens by themselves learn it by that alone. It fails with NotFound, with what change returns, or with an Invalid fault about the result.
+// APIs that check tokens by themselves learn it by that alone. One that is given a new redirect URI is asked for
+// anew before it may act for an administrator at the house's own API. It fails with NotFound, with what change
+// returns, or with an Invalid fault about the result.
 func (a *Admin) UpdateClient(ctx context.Context, tn *tenant.Tenant, clientID string, change func(*apps.Client) error, by audit.Origin) (c *apps.Client, err error) {
 	err = tn.DB.WriteSerializable(ctx, func(tx *db.Tx) error {
 		if c, err = a.Apps.ClientInTx(tx, clientID); err != nil {
 			return err
 		}
-		before, wasDisabled := fieldsOf(c.Name, c.Type, c.ClientSettings, c.Grants), c.Disabled
+		before, wasDisabled, returns := fieldsOf(c.Name, c.Type, c.ClientSettings, c.Grants), c.Disabled, slices.Clone(c.RedirectURIs)
 		if err := change(c); err != nil {
 			return err
 		}
@@ -65,6 +67,13 @@ func (a *Admin) UpdateClient(ctx context.Context, tn *tenant.Tenant, clientID st
 				return err
 			}
 			if err := a.APIKeys.EndOfClient(tx, clientID, "client_disabled"); err != nil {
+				return err
+			}
+		}
+		// Administrators allowed the application to act for them where it was. Who may only change applications
+		// must not take that elsewhere.
+		if slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return !slices.Contains(returns, uri) }) {
+			if err := a.Grants.ForgetConsentsAt(tx, clientID, tn.ManagementAudience()); err != nil {
 				return err
 			}
 		}

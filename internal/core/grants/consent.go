@@ -17,6 +17,7 @@ const (
 	upsertConsent = `INSERT INTO consents (tenant_id, user_id, client_id, audience, scope, granted_at) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (tenant_id, user_id, client_id, audience) DO UPDATE SET scope = excluded.scope, granted_at = excluded.granted_at`
 	deleteConsents         = `DELETE FROM consents WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3`
+	deleteConsentsAt       = `DELETE FROM consents WHERE tenant_id = $1 AND client_id = $2 AND audience = $3`
 	deleteConsentsOfUser   = `DELETE FROM consents WHERE tenant_id = $1 AND user_id = $2`
 	deleteConsentsOfClient = `DELETE FROM consents WHERE tenant_id = $1 AND client_id = $2`
 )
@@ -68,6 +69,15 @@ func (g *Grants) WithdrawConsent(tx *db.Tx, userID, clientID string) error {
 		return err
 	}
 	return audit.Record(tx, audit.Event{Type: audit.ConsentWithdrawn, At: g.clock.Now(), Actor: userID, UserID: userID, ClientID: clientID})
+}
+
+// ForgetConsentsAt forgets, inside tx, what anybody allowed a client at one audience: they are asked anew. What
+// came of it before lives on.
+func (g *Grants) ForgetConsentsAt(tx *db.Tx, clientID, audience string) error {
+	if _, err := tx.Exec(deleteConsentsAt, clientID, audience); err != nil {
+		return fmt.Errorf("grants: forget consents: %w", err)
+	}
+	return nil
 }
 
 // ForgetClient forgets, inside tx, every consent to a client that is to be deleted, and ends what

@@ -4,6 +4,7 @@
 package leaks
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -72,8 +73,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	by := audit.Origin{Address: httpx.ClientAddr(r).String(), UserAgent: r.UserAgent()}
-	for _, f := range found {
-		if err := h.APIKeys.ReportLeak(r.Context(), tenant.From(r.Context()), f.Token, place(f.URL), by); err != nil {
+	for _, f := range found { // whoever reports a key and hangs up has reported it
+		if err := h.APIKeys.ReportLeak(context.WithoutCancel(r.Context()), tenant.From(r.Context()), f.Token, place(f.URL), by); err != nil {
 			h.Log.ErrorContext(r.Context(), "a leaked API key could not be ended", "error", err)
 			refuse(w, http.StatusServiceUnavailable, "temporarily_unavailable", "Something went wrong on our side. Send the report again.")
 			return

@@ -100,7 +100,7 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
 		}
 		w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 	case http.StatusInternalServerError:
-		s.Log.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err)
+		httpx.LogFailure(s.Log, r, err)
 	}
 	httpx.WriteJSON(w, e.status, errorBody{e.status, http.StatusText(e.status), e.message, e.code})
 }

@@ -110,7 +110,7 @@ func (s *Server) registered(r *http.Request, client *apps.Client, allowed []stri
 	if client != nil {
 		s.Checkup.Wrong(tenant.From(r.Context()), client.ClientID, checkup.LogoutURL, uri)
 	}
-	s.Log.WarnContext(r.Context(), "a logout leads nowhere: "+parameter+" is not among the client's allowed_logout_urls, byte for byte, or the request names no client")
+	s.Log.DebugContext(r.Context(), "a logout leads nowhere: "+parameter+" is not among the client's allowed_logout_urls, byte for byte, or the request names no client")
 	return ""
 }
 

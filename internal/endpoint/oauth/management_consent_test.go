@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
 )
@@ -46,6 +48,22 @@ func TestThreat_AD03_NoApplicationRulesTheHouseUnasked(t *testing.T) {
 	}
 	if a := b.Authorize(demo.SPA).Answer(t); a.Code == "" {
 		t.Errorf("the tenant's own API is asked for: %+v", a)
+	}
+	// Who may change applications can not have the administrator's code sent elsewhere.
+	change := func(uri string) {
+		t.Helper()
+		_, err := i.House.Admin().UpdateClient(t.Context(), i.House.Tenant, i.Content.Client(demo.SPA).ClientID, func(c *apps.Client) error {
+			c.RedirectURIs = append(c.RedirectURIs, uri)
+			return nil
+		}, audit.System())
+		must(t, err)
+	}
+	change("https://elsewhere.example/")
+	if a := ask("prompt", "none", "redirect_uri", "https://elsewhere.example/").Answer(t); a.Error != "consent_required" {
+		t.Errorf("silently, to a new address: %+v", a)
+	}
+	if a := b.Press(ask(), "allow").Answer(t); a.Code == "" {
+		t.Errorf("allowed again: %+v", a)
 	}
 	// What is taken back is gone, on the way of a refresh too.
 	must(t, i.House.Tenant.DB.Write(t.Context(), func(tx *db.Tx) error {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
+	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
@@ -57,7 +58,7 @@ func (s *Server) protocolError(r *http.Request, err error) *oauth.Error {
 		return oauth.NewError(oauth.InvalidRequest, fault.MessageOf(err)).WithCause(err)
 	}
 	if e.Code == oauth.ServerError {
-		s.Log.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err)
+		httpx.LogFailure(s.Log, r, err)
 	}
 	return e
 }

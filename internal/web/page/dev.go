@@ -15,7 +15,9 @@ type DevStart struct {
 	Users    []DevUser
 	Clients  []DevClient
 	APIs     []DevAPI
-	DataFile string // where the same is written for programs, say .gatehouse/dev.json
+	// AppCommand is the command that makes a client for one's own application.
+	AppCommand string
+	DataFile   string // where the same is written for programs, say .gatehouse/dev.json
 }
 
 // Demo is one running form of the demo application. Kind picks the sentence

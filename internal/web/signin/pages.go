@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
+	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/browser"
 	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
@@ -200,7 +201,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case fault.Invalid: // such as bytes that are no text
 		h.Error(w, r, http.StatusBadRequest, badRequest(fault.MessageOf(err)))
 	default:
-		h.Log.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err)
+		httpx.LogFailure(h.Log, r, err)
 		h.Render.Render(w, r, http.StatusInternalServerError, page.ErrorPage{Frame: frame, Code: oauth.ServerError})
 	}
 }

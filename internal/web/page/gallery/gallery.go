@@ -132,7 +132,7 @@ func Samples() []Sample {
 		{"inbox-empty", 200, page.Inbox{Frame: frame}},
 		{"inboxmail", 200, mail},
 		{"devstart", 200, page.DevStart{
-			Frame: page.Frame{TenantName: "Gatehouse"}, Issuer: "http://localhost:8080/", InboxURL: "/u/inbox", DataFile: ".gatehouse/dev.json",
+			Frame: page.Frame{TenantName: "Gatehouse"}, Issuer: "http://localhost:8080/", InboxURL: "/u/inbox", AppCommand: "gatehouse app create --data .gatehouse", DataFile: ".gatehouse/dev.json",
 			Demos: []page.Demo{
 				{Name: "Static page", Kind: "static", URL: "http://localhost:41001/"},
 				{Name: "Server-rendered", Kind: "rendered", URL: "http://localhost:41002/"},
