@@ -25,7 +25,9 @@ const (
 // Principal is who sent a request, as far as a scheme could establish it. A
 // field a credential says nothing about is empty.
 //
-// One Principal may be shared by several requests: treat it as read-only.
+// What a scheme names may be shared by several requests: treat it as read-only. A
+// handler gets a copy of its own; what it changes there is seen by who asks From
+// after it in the same request, and by no guard.
 type Principal struct {
 	// Kind says whether Subject names a person or an application. Ask it before
 	// looking Subject up among users: an application must never pass for a
@@ -147,6 +149,27 @@ func From(ctx context.Context) (*Principal, bool) {
 	return p, ok
 }
 
+// withPrincipal puts a copy of p into a context, to whose lists something can be
+// added: the scheme may have named the same Principal to others.
 func withPrincipal(ctx context.Context, p *Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, p)
+	c := &named{ctx, *p}
+	for _, list := range [...]*[]string{&c.who.AMR, &c.who.Scopes, &c.who.Permissions, &c.who.Roles} {
+		*list = slices.Clip(*list)
+	}
+	c.who.Also = slices.Clip(c.who.Also)
+	return c
+}
+
+// named is a context and the principal in it, in one piece.
+type named struct {
+	context.Context
+	who Principal
+}
+
+// Value implements context.Context.
+func (c *named) Value(key any) any {
+	if _, is := key.(principalKey); is {
+		return &c.who
+	}
+	return c.Context.Value(key)
 }

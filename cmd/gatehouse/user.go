@@ -45,14 +45,18 @@ type permissionFlags struct {
 	Administrator bool     `help:"Give every permission at the management API."`
 }
 
-func (f permissionFlags) wanted(h *server.House) ([]access.Permission, error) {
+// wanted returns the permissions, each of which there is: nothing is changed for the sake of one that there is not.
+func (f permissionFlags) wanted(ctx context.Context, h *server.House) ([]access.Permission, error) {
 	wanted, err := parsePermissions(f.Allow)
+	if err != nil {
+		return nil, err
+	}
 	if f.Administrator {
 		for _, p := range server.ManagementPermissions() {
 			wanted = append(wanted, access.Permission{Audience: h.Tenant.ManagementAudience(), Value: p.Value})
 		}
 	}
-	return wanted, err
+	return wanted, h.Admin().CheckPermissions(ctx, h.Tenant, wanted)
 }
 
 func parsePermissions(flags []string) (out []access.Permission, err error) {
@@ -93,7 +97,7 @@ func (c *userCreate) Run(ctx context.Context, to streams) error {
 		set(&n.Nickname, c.Nickname)
 		set(&n.Picture, c.Picture)
 		set(&n.EmailVerified, c.Verified)
-		wanted, err := c.wanted(h)
+		wanted, err := c.wanted(ctx, h)
 		if err != nil {
 			return err
 		}
@@ -207,7 +211,7 @@ type userUpdate struct {
 // Run changes somebody and prints them.
 func (c *userUpdate) Run(ctx context.Context, to streams) error {
 	return c.withUser(ctx, to, c.houseFlags, func(h *server.House, u *people.User) (err error) {
-		allow, err := c.wanted(h)
+		allow, err := c.wanted(ctx, h)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -253,6 +254,36 @@ func TestThreat_JW14_Revocations(t *testing.T) {
 		if w := call(s, request("Bearer "+token[:len(token)-4]+"AAAA")); w.Code != 401 {
 			t.Errorf("a forged token is asked about: %d", w.Code)
 		}
+	}
+}
+
+// What a handler does to the principal it was given is its own affair: nothing of it is there for the next request
+// that shows the token, nor for the one beside it.
+func TestThreat_RP07_PrincipalsAreNotShared(t *testing.T) {
+	issuer, s, _ := setup(t, func(o *bearer.Options) { o.Roles = []string{"roles"} })
+	token := issuer.AccessToken(t, audience, func(c map[string]any) { c["roles"] = []string{"one,", "two"} })
+	grown := make(chan *guard.Principal, 2)
+	careless := guard.Require(s)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		who, _ := guard.From(r.Context())
+		who.Subject, who.Organization = "mallory", r.Header.Get("X-Org")
+		who.Roles = append(who.Roles, r.Header.Get("X-Org"))
+		grown <- who
+	}))
+	for _, org := range []string{"acme", "evil"} {
+		r := request("Bearer " + token)
+		r.Header.Set("X-Org", org)
+		serve(careless, r)
+	}
+	for _, org := range []string{"acme", "evil"} {
+		if who := <-grown; !slices.Equal(who.Roles, []string{"one,", "two", org}) || who.Organization != org {
+			t.Errorf("at %s: %v at %s", org, who.Roles, who.Organization)
+		}
+	}
+	if w := call(s, request("Bearer "+token), guard.Roles("acme")); w.Code != 403 {
+		t.Errorf("a role that a handler made up: %d", w.Code)
+	}
+	if w := call(s, request("Bearer "+token)); w.Body.String() != "alice" {
+		t.Errorf("now it is %s", w.Body)
 	}
 }
 

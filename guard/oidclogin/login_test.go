@@ -244,6 +244,11 @@ func TestNestedGuards(t *testing.T) {
 	var outer, inner *oidclogin.Session
 	h := guard.Optional(a.login)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		outer, _ = oidclogin.FromContext(r.Context())
+		who, _ := guard.From(r.Context())
+		who.Roles = []string{"admin"} // that a handler makes up: no guard believes it
+		guard.Require(a.login, guard.Roles("admin"))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			t.Error("a role that a handler made up opens a door")
+		})).ServeHTTP(httptest.NewRecorder(), r)
 		guard.Require(a.login)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			inner, _ = oidclogin.FromContext(r.Context())
 		})).ServeHTTP(w, r)

@@ -80,8 +80,7 @@ func (l *Login) Authenticate(r *http.Request) (guard.Result, error) {
 	// An outer guard may have opened the session already. Two copies of one
 	// session would save over each other.
 	if s, ok := FromContext(r.Context()); ok && s.login == l {
-		p, _ := guard.From(r.Context())
-		return guard.Result{Principal: p}, nil
+		return guard.Result{Principal: s.Principal()}, nil
 	}
 	s, err := l.current(r)
 	var refused *guard.Error

@@ -2,6 +2,7 @@ package oidclogin_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -56,6 +57,25 @@ func TestAccessToken(t *testing.T) {
 			first = next
 		}
 	})
+}
+
+// Providers write the life of a token in every way that JSON has for a number.
+func TestLivesOfAccessTokens(t *testing.T) {
+	for name, life := range map[string]any{"a whole number": 600, "a fraction": 600.9, "an exponent": json.Number("6e2"), "a text": "600"} {
+		a := newApp(t, false, offline)
+		a.issuer.TokenResponse = func(answer map[string]any) { answer["expires_in"] = life }
+		b := a.browser(t)
+		b.signIn()
+		first := b.token()
+		a.clock.Advance(9 * time.Minute)
+		if b.token() != first {
+			t.Errorf("%s: renewed while good", name)
+		}
+		a.clock.Advance(time.Minute)
+		if b.token() == first {
+			t.Errorf("%s: an access token that is over is handed out", name)
+		}
+	}
 }
 
 // However many requests ask, the provider is asked once. Its refresh tokens are

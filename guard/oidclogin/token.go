@@ -25,7 +25,7 @@ const maxTokenResponse = 128 << 10
 type tokenResponse struct {
 	AccessToken  string      `json:"access_token"`
 	TokenType    string      `json:"token_type"`
-	ExpiresIn    json.Number `json:"expires_in"` // some providers send a string
+	ExpiresIn    json.Number `json:"expires_in"` // some providers send a string, or a fraction
 	RefreshToken string      `json:"refresh_token"`
 	Scope        string      `json:"scope"`
 	IDToken      string      `json:"id_token"`
@@ -33,8 +33,8 @@ type tokenResponse struct {
 
 // expiry returns when the access token ends; zero if the provider did not say.
 func (t tokenResponse) expiry(now time.Time) time.Time {
-	seconds, err := t.ExpiresIn.Int64()
-	if err != nil || seconds <= 0 {
+	seconds, err := t.ExpiresIn.Float64()
+	if err != nil || seconds < 1 {
 		return time.Time{}
 	}
 	return now.Add(time.Duration(min(seconds, 10*365*24*3600)) * time.Second)

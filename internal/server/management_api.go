@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
@@ -48,6 +49,11 @@ func ManagementPermissions() []apps.Permission {
 // Admin returns the verbs on clients, APIs and permissions, for commands and for the management API.
 func (h *House) Admin() *admin.Admin {
 	return &admin.Admin{Clock: h.Clock, Apps: h.Apps, Access: h.Access, Grants: h.Grants, People: h.People, APIKeys: h.APIKeys, Checkup: h.Checkup}
+}
+
+// managementDescription is what that API looks like, for programs.
+func managementDescription() route {
+	return route{path: management.PathDescription, methods: map[string]http.Handler{http.MethodGet: management.Description(), http.MethodHead: management.Description()}}
 }
 
 // managementAPI is the house's own API: one row of the table, with a table of its own behind it.

@@ -56,7 +56,7 @@ func (h *House) routes() ([]route, *signin.Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	routes := slices.Concat(machineRoutes(machines), peopleRoutes(people, render), []route{management, h.revocationFeed(), h.leakReports()})
+	routes := slices.Concat(machineRoutes(machines), peopleRoutes(people, render), []route{management, managementDescription(), h.revocationFeed(), h.leakReports()})
 	if h.Dev != nil {
 		routes = append(routes, h.devRoutes(people, render)...)
 	}

@@ -44,7 +44,8 @@ type RawCredentials struct{ ClientID, Secret string }
 
 // ParseClientAuthentication reads the client's credentials from the header and
 // the parameters of the body. Exactly one method may be used (RFC 6749 §2.3);
-// none at all, with a client_id, is the method "none".
+// none at all, with a client_id, is the method "none", and so is an empty
+// secret (RFC 6749 §2.3.1), which tools write into a header for public clients.
 //
 // invalid_request: two methods at once, two Authorization headers, or a
 // client_id in the body that is not the header's. invalid_client: no client_id
@@ -91,6 +92,9 @@ func parseBasic(header string, p Params) (ClientAuthentication, error) {
 		return a, malformed
 	}
 	a.ClientID, a.Secret = formDecode(id), formDecode(secret)
+	if secret == "" { // nothing is proved by it, as by an empty client_secret in a body
+		a.Method = AuthNone
+	}
 	if a.ClientID != id || a.Secret != secret {
 		a.Raw = &RawCredentials{ClientID: id, Secret: secret}
 	}

@@ -28,7 +28,7 @@ func TestThreat_CL02_OneWellFormedMethod(t *testing.T) {
 		{"basic", []string{basic("id:secret")}, nil, oauth.ClientAuthentication{Method: oauth.AuthBasic, ClientID: "id", Secret: "secret", Header: true}, ""},
 		{"basic, scheme in lower case", []string{"basic" + basic("id:secret")[5:]}, nil, oauth.ClientAuthentication{Method: oauth.AuthBasic, ClientID: "id", Secret: "secret", Header: true}, ""},
 		{"basic and the same client_id", []string{basic("id:secret")}, oauth.Params{"client_id": "id"}, oauth.ClientAuthentication{Method: oauth.AuthBasic, ClientID: "id", Secret: "secret", Header: true}, ""},
-		{"basic, empty secret", []string{basic("id:")}, nil, oauth.ClientAuthentication{Method: oauth.AuthBasic, ClientID: "id", Header: true}, ""},
+		{"basic, empty secret", []string{basic("id:")}, nil, oauth.ClientAuthentication{Method: oauth.AuthNone, ClientID: "id", Header: true}, ""},
 		{"post", nil, oauth.Params{"client_id": "id", "client_secret": "secret"}, oauth.ClientAuthentication{Method: oauth.AuthPost, ClientID: "id", Secret: "secret"}, ""},
 		{"none", nil, oauth.Params{"client_id": "id"}, oauth.ClientAuthentication{Method: oauth.AuthNone, ClientID: "id"}, ""},
 		{"assertion", nil, oauth.Params{"client_assertion": "e.y.J", "client_assertion_type": jwtBearer}, oauth.ClientAuthentication{Method: oauth.AuthPrivateKeyJWT, Assertion: "e.y.J"}, ""},

@@ -234,9 +234,8 @@ func (a *Admin) DeleteAPI(ctx context.Context, tn *tenant.Tenant, identifier str
 	})
 }
 
-// GrantPermissions gives a user permissions. Faults: NotFound without such a user, Invalid about a
-// permission that no API has.
-func (a *Admin) GrantPermissions(ctx context.Context, tn *tenant.Tenant, userID string, permissions []access.Permission, by audit.Origin) error {
+// CheckPermissions fails with an Invalid fault about the first permission that no API has.
+func (a *Admin) CheckPermissions(ctx context.Context, tn *tenant.Tenant, permissions []access.Permission) error {
 	for _, p := range permissions {
 		api, err := a.Apps.API(ctx, tn, p.Audience)
 		if fault.Is(err, fault.NotFound) || err == nil && (api.Identifier != p.Audience || !api.Scopes().Contains(p.Value)) {
@@ -245,6 +244,15 @@ func (a *Admin) GrantPermissions(ctx context.Context, tn *tenant.Tenant, userID 
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// GrantPermissions gives a user permissions. Faults: NotFound without such a user, and those of
+// [Admin.CheckPermissions].
+func (a *Admin) GrantPermissions(ctx context.Context, tn *tenant.Tenant, userID string, permissions []access.Permission, by audit.Origin) error {
+	if err := a.CheckPermissions(ctx, tn, permissions); err != nil {
+		return err
 	}
 	return a.permissions(ctx, tn, userID, permissions, a.Access.Grant, audit.PermissionsGranted, by)
 }

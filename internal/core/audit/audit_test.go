@@ -120,6 +120,15 @@ func TestListPagesNewestFirst(t *testing.T) {
 		if err != nil || len(mine) != 3 || !mine[0].At.Equal(noon.Add(4*time.Second)) {
 			t.Errorf("List of ada = %v, %v", mine, err)
 		}
+		second, err := audit.List(context.Background(), tn, audit.Query{UserID: "ada", Offset: 1, Limit: 1})
+		if err != nil || len(second) != 1 || second[0].ID != mine[1].ID {
+			t.Errorf("the second of ada = %v, %v", second, err)
+		}
+		for user, want := range map[string]int64{"": 5, "ada": 3, "bob": 2, "nobody": 0} {
+			if n, err := audit.Count(context.Background(), tn, user); err != nil || n != want {
+				t.Errorf("Count of %q = %d, %v; want %d", user, n, err, want)
+			}
+		}
 	})
 }
 

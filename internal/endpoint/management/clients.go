@@ -113,6 +113,7 @@ type clientInput struct {
 	Description                *string             `json:"description"`
 	AppType                    *string             `json:"app_type"`
 	IsFirstParty               *bool               `json:"is_first_party"`
+	OIDCConformant             *bool               `json:"oidc_conformant"`
 	Callbacks                  *[]string           `json:"callbacks"`
 	AllowedLogoutURLs          *[]string           `json:"allowed_logout_urls"`
 	WebOrigins                 *[]string           `json:"web_origins"`
@@ -164,6 +165,9 @@ func (in *clientInput) apply(c *apps.Client) error {
 	set(&c.Disabled, in.Disabled)
 	set(&c.InsecureUserinfoQueryToken, in.InsecureUserinfoQueryToken)
 	set(&c.AuthMethods, in.TokenEndpointAuthMethods)
+	if err := only("oidc_conformant", in.OIDCConformant, true); err != nil {
+		return err
+	}
 	if in.IsFirstParty != nil {
 		c.ThirdParty = !*in.IsFirstParty
 	}
@@ -228,9 +232,9 @@ func (in *logoutInput) apply(c *apps.Client) error {
 }
 
 // only accepts a member that has one value here.
-func only(field string, given *string, value string) error {
+func only[T comparable](field string, given *T, value T) error {
 	if given != nil && *given != value {
-		return fault.Field(field, "can only be %s", value)
+		return fault.Field(field, "can only be %v", value)
 	}
 	return nil
 }

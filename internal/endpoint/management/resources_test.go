@@ -336,6 +336,15 @@ func TestLists_AsSDKsAskForThem(t *testing.T) {
 	}
 }
 
+// Members of Auth0's that have one value here may be sent with it.
+func TestMembersWithOneValue(t *testing.T) {
+	c := asMachine(t, servertest.New(t, servertest.Options{}))
+	c.want(201, "POST", "clients", m{"name": "X", "oidc_conformant": true})
+	c.want(400, "POST", "clients", m{"name": "X", "oidc_conformant": false})
+	c.want(201, "POST", "users", m{"email": "x@example.com", "verify_email": false})
+	c.want(400, "POST", "users", m{"email": "y@example.com", "verify_email": true})
+}
+
 // A list that is read part by part has everything once, and its last part names no next.
 func TestClientGrants_FromTake(t *testing.T) {
 	c := asMachine(t, servertest.New(t, servertest.Options{}))

@@ -47,6 +47,7 @@ type userInput struct {
 	Password      *json.RawMessage           `json:"password"`
 	Email         *string                    `json:"email"`
 	EmailVerified *bool                      `json:"email_verified"`
+	VerifyEmail   *bool                      `json:"verify_email"`
 	Name          *string                    `json:"name"`
 	GivenName     *string                    `json:"given_name"`
 	FamilyName    *string                    `json:"family_name"`
@@ -63,6 +64,9 @@ func (c *call) decodeUser() (in userInput, err error) {
 	}
 	if in.Password != nil {
 		return in, fault.Field("password", "Nobody sets a password for somebody else: create the user without one, and send the link that POST /api/v2/tickets/password-change makes.")
+	}
+	if err := only("verify_email", in.VerifyEmail, false); err != nil { // no mail goes out for it
+		return in, err
 	}
 	// The name of Auth0's default database means the local one, too.
 	if in.Connection != nil && *in.Connection != people.LocalConnection && *in.Connection != "Username-Password-Authentication" {

@@ -70,7 +70,9 @@ func TestThreat_CL02_EveryWayToAuthenticate(t *testing.T) {
 		"no client at all":                  {credentials, nil, "invalid_client", false},
 		"an unknown client, basic":          {credentials, []string{basic("nobody", secret)}, "invalid_client", true},
 		"a public client with a secret":     {form("client_id", spa.ClientID, "client_secret", secret), nil, "invalid_client", false},
-		"a public client by basic":          {credentials, []string{basic(spa.ClientID, "")}, "invalid_client", true},
+		"a public client, secret by basic":  {credentials, []string{basic(spa.ClientID, "x")}, "invalid_client", true},
+		"a public client by basic":          {"grant_type=refresh_token&refresh_token=x", []string{basic(spa.ClientID, "")}, "invalid_grant", false}, // known, and not by a secret
+		"an empty secret, basic and body":   {form("client_id", id, "client_secret", secret), []string{basic(id, "")}, "invalid_request", false},
 		"bearer":                            {credentials, []string{"Bearer " + secret}, "invalid_client", true},
 		"basic without a colon":             {credentials, []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(id))}, "invalid_client", true},
 		"basic that is not base64":          {credentials, []string{"Basic %%%"}, "invalid_client", true},

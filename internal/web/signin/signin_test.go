@@ -362,3 +362,18 @@ func fields(v url.Values, pairs ...string) url.Values {
 	}
 	return out
 }
+
+// A developer whose address is not registered is told the command that says so, and how to register it.
+func TestErrorPageNamesTheCheck(t *testing.T) {
+	i := servertest.New(t, servertest.Options{})
+	spa := i.Content.Client(demo.SPA).ClientID
+	for query, want := range map[string]string{
+		"client_id=" + spa + "&response_type=code&redirect_uri=https://elsewhere.test/cb": "gatehouse app check " + spa,
+		"client_id=nobody&response_type=code":                                             "",
+	} {
+		body := i.NewBrowser(t).Get("/authorize?" + query).Body
+		if got := strings.Contains(body, "gatehouse app check"); got != (want != "") || !strings.Contains(body, want) {
+			t.Errorf("%s: %s", query, body)
+		}
+	}
+}
