@@ -231,7 +231,7 @@ func (b *builder) refreshTokens(n int, scope oauth.Scope) ([]string, error) {
 		family := &grants.NewFamily{Policy: b.web.Refresh(b.Tenant), SessionBound: true}
 		terms, session := b.terms(i, scope), b.signedIn[i*connections/n]
 		terms.UserID, terms.Auth.SID, terms.Auth.Time = session.UserID, session.SID, session.AuthTime
-		code, err := b.Grants.IssueCode(b.ctx, b.Tenant, grants.Code{Terms: terms, RedirectURI: redirectURI}, family, nil)
+		code, err := b.Grants.IssueCode(b.ctx, b.Tenant, grants.Code{Terms: terms, RedirectURI: redirectURI}, nil)
 		if err != nil {
 			return err
 		}

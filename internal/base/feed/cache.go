@@ -40,20 +40,48 @@ func NewCache[V any](c clock.Clock, ttl time.Duration, most int) *Cache[V] {
 // Get returns what is remembered of key, or what read returns, which then is remembered unless it
 // is an error. Values are shared: nobody may change one.
 func (c *Cache[V]) Get(tenantID, key string, read func() (V, error)) (V, error) {
-	s, now := c.shelf(tenantID), c.clock.Now()
-	if known, ok := s.values.Load(key); ok {
-		if r := known.(remembered[V]); now.Before(r.until) {
-			return r.value, nil
-		}
+	s := c.shelf(tenantID)
+	if known, ok := c.peek(s, key); ok {
+		return known, nil
 	}
 	value, err := read()
 	if err != nil {
 		return value, err
 	}
-	if _, known := s.values.Swap(key, remembered[V]{value, now.Add(c.ttl)}); !known && s.count.Add(1) > c.most {
+	c.put(s, tenantID, key, value)
+	return value, nil
+}
+
+// Peek returns what is remembered of key, if anything is.
+func (c *Cache[V]) Peek(tenantID, key string) (V, bool) { return c.peek(c.shelf(tenantID), key) }
+
+func (c *Cache[V]) peek(s *shelf, key string) (V, bool) {
+	known, _ := s.values.Load(key)
+	r, ok := known.(remembered[V])
+	if !ok || !c.clock.Now().Before(r.until) {
+		var none V
+		return none, false
+	}
+	return r.value, true
+}
+
+// Put remembers a value that nobody need read.
+func (c *Cache[V]) Put(tenantID, key string, value V) {
+	c.put(c.shelf(tenantID), tenantID, key, value)
+}
+
+func (c *Cache[V]) put(s *shelf, tenantID, key string, value V) {
+	if _, known := s.values.Swap(key, remembered[V]{value, c.clock.Now().Add(c.ttl)}); !known && s.count.Add(1) > c.most {
 		c.Forget(tenantID)
 	}
-	return value, nil
+}
+
+// Drop forgets one value.
+func (c *Cache[V]) Drop(tenantID, key string) {
+	s := c.shelf(tenantID)
+	if _, known := s.values.LoadAndDelete(key); known {
+		s.count.Add(-1)
+	}
 }
 
 // Forget drops all that is remembered of a tenant.

@@ -630,7 +630,7 @@ func TestThreat_LO07_WhoJoinsWhileTheSessionEnds(t *testing.T) {
 				_, err := tx.Exec(insertSession, sid, id.Hash(sid), id.Hash("silent"+sid), "ada", db.Micros(noon), db.Micros(noon.Add(time.Hour)))
 				return err
 			})
-			code, err := w.grants.IssueCode(bg, w.tn, grants.Code{Terms: grants.Terms{ClientID: a.ClientID, UserID: "ada", Auth: grants.Authentication{SID: sid}}}, nil, nil)
+			code, err := w.grants.IssueCode(bg, w.tn, grants.Code{Terms: grants.Terms{ClientID: a.ClientID, UserID: "ada", Auth: grants.Authentication{SID: sid}}}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -35,12 +35,12 @@ const (
 	insertCode = `INSERT INTO grants (tenant_id, gid, client_id, user_id, sid, scope, audience, auth_time, amr, acr,
 			code_hash, redirect_uri, code_challenge, nonce, code_expires_at, spent_at,
 			session_bound, generation, reached_at, key_id, idle_expires_at, expires_at, revoked_at, revoked_because, created_at, keep_until)
-		SELECT $1, $2, $3, user_id, sid, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, FALSE, 0, 0, '', 0, $16, 0, '', $17, $18
+		SELECT $1, $2, $3, user_id, sid, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, FALSE, 0, 0, '', 0, 0, 0, '', $16, $15
 		FROM sessions WHERE tenant_id = $1 AND sid = $4 AND user_id = $5`
 	selectCode = `SELECT gid, client_id, user_id, sid, scope, audience, auth_time, amr, acr,
-			code_hash, redirect_uri, code_challenge, nonce, code_expires_at, spent_at, expires_at, revoked_at
+			code_hash, redirect_uri, code_challenge, nonce, code_expires_at, spent_at, revoked_at
 		FROM grants WHERE tenant_id = $1 AND gid = $2`
-	spendCode = `UPDATE grants SET spent_at = $3, session_bound = $4, generation = $5, reached_at = $6, key_id = $7, idle_expires_at = $8, expires_at = $9
+	spendCode = `UPDATE grants SET spent_at = $3, session_bound = $4, generation = $5, reached_at = $6, key_id = $7, idle_expires_at = $8, expires_at = $9, keep_until = $10
 		WHERE tenant_id = $1 AND gid = $2 AND spent_at = 0`
 	selectSession        = `SELECT 1 FROM sessions WHERE tenant_id = $1 AND sid = $2 AND user_id = $3`
 	systemDeleteOldGrant = `DELETE FROM grants WHERE (tenant_id, gid) IN (SELECT tenant_id, gid FROM grants WHERE keep_until < $1 LIMIT $2)`
@@ -62,23 +62,18 @@ func (g *Grants) HoldSession(tx *db.Tx, sid, userID string) error {
 	return nil
 }
 
-// IssueCode stores a new code and returns it, or fails with ErrSessionEnded. c.GID is given here. family is
-// what may be started for it, or nil for none: the grant is kept for as long as that can live, since a
-// replay of the code must find it. before, unless nil, is a step of the same verb.
-func (g *Grants) IssueCode(ctx context.Context, tn *tenant.Tenant, c Code, family *NewFamily, before func(*db.Tx) error) (string, error) {
+// IssueCode stores a new code and returns it, or fails with ErrSessionEnded. c.GID is given here. before,
+// unless nil, is a step of the same verb.
+func (g *Grants) IssueCode(ctx context.Context, tn *tenant.Tenant, c Code, before func(*db.Tx) error) (string, error) {
 	c.GID = id.UUID()
 	code := c.GID + "." + id.Secret()
+	issued := issuedCode{Code: c, hash: id.Hash(code)}
 	args := func() []any {
-		now := g.clock.Now()
-		expires, keep := now.Add(CodeLifetime), now.Add(CodeLifetime+longestAccessToken)
-		var familyExpires time.Time
-		if family != nil {
-			familyExpires = expires.Add(family.Policy.Lifetime)
-			keep = familyExpires.Add(longestAccessToken)
-		}
+		now := db.Time(db.Micros(g.clock.Now())) // as it is read again
+		issued.ExpiresAt = now.Add(CodeLifetime)
 		return []any{
 			c.GID, c.ClientID, c.Auth.SID, c.UserID, c.Scope.String(), c.Audience, db.Micros(c.Auth.Time), joinAMR(c.Auth.AMR), c.Auth.ACR,
-			id.Hash(code), c.RedirectURI, c.CodeChallenge, c.Nonce, db.Micros(expires), db.Micros(familyExpires), db.Micros(now), db.Micros(keep),
+			issued.hash, c.RedirectURI, c.CodeChallenge, c.Nonce, db.Micros(issued.ExpiresAt), db.Micros(now),
 		}
 	}
 	var written int64
@@ -104,6 +99,7 @@ func (g *Grants) IssueCode(ctx context.Context, tn *tenant.Tenant, c Code, famil
 	case written == 0:
 		return "", ErrSessionEnded
 	}
+	g.unspent.Put(tn.ID, c.GID, &issued)
 	return code, nil
 }
 
@@ -118,8 +114,7 @@ type Redemption struct {
 	// Check is the pure judgement of the protocol on the code that was found (redirect URI,
 	// PKCE …). An error burns the code.
 	Check func(Code) error
-	// Family, unless nil, says how a family is to begin for this code, or nil for none. It lives no
-	// longer than the one that the code was issued for; where that was none, none begins.
+	// Family, unless nil, says how a family is to begin for this code, or nil for none.
 	Family func(Code) *NewFamily
 	// Join returns a step of the verb for a code that is good, before the session it is from can end, or
 	// nil. It may be nil itself.
@@ -152,11 +147,14 @@ func (g *Grants) Redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*
 	var family *Family
 	var join func(*db.Tx) error
 	if refused == nil {
-		family = r.family(c, g.seal.CurrentID(), now)
+		if r.Family != nil {
+			family = r.Family(c.Code).begin(c.Terms, g.seal.CurrentID(), now)
+		}
 		if r.Join != nil {
 			join = r.Join(c.Code)
 		}
 	}
+	g.unspent.Drop(tn.ID, c.GID)
 	spent, err := g.spend(ctx, tn, c.GID, family, join, now)
 	switch {
 	case err != nil:
@@ -173,59 +171,63 @@ func (g *Grants) Redeem(ctx context.Context, tn *tenant.Tenant, r Redemption) (*
 	return out, err
 }
 
-// family is what begins for a code, or nil.
-func (r *Redemption) family(c *issuedCode, keyID string, now time.Time) *Family {
-	if r.Family == nil || c.familyExpiresAt.IsZero() {
-		return nil
-	}
-	n := r.Family(c.Code)
-	if n == nil {
-		return nil
-	}
-	return n.begin(c.Terms, keyID, c.familyExpiresAt, now)
-}
-
-// issuedCode is the row of a code.
+// issuedCode is the row of a code. Until the code is spent nothing in it changes.
 type issuedCode struct {
 	Code
-	spent, revoked  bool
-	familyExpiresAt time.Time // when a family of it ends at the latest, or zero
+	hash           []byte
+	spent, revoked bool
 }
 
-// issued finds a code, spent or not, or fails with ErrInvalidCode.
+// issued finds a code, spent or not, or fails with ErrInvalidCode. One that this node has issued it
+// need not read: whether it is still there, and unspent, is decided when it is spent.
 func (g *Grants) issued(ctx context.Context, tn *tenant.Tenant, code string) (*issuedCode, error) {
 	gid, _, _ := strings.Cut(code, ".")
 	if !id.IsUUID(gid) {
 		return nil, ErrInvalidCode
 	}
+	c, known := g.unspent.Peek(tn.ID, gid)
+	if !known {
+		var err error
+		if c, err = readCode(ctx, tn, gid); err != nil {
+			return nil, err
+		}
+	}
+	if subtle.ConstantTimeCompare(c.hash, id.Hash(code)) == 0 {
+		return nil, ErrInvalidCode
+	}
+	return c, nil
+}
+
+func readCode(ctx context.Context, tn *tenant.Tenant, gid string) (*issuedCode, error) {
 	var c issuedCode
 	var scope, amr string
-	var hash []byte
-	var authTime, expires, spent, familyExpires, revoked int64
+	var authTime, expires, spent, revoked int64
 	err := tn.DB.QueryRow(ctx, selectCode, gid).Scan(
 		&c.GID, &c.ClientID, &c.UserID, &c.Auth.SID, &scope, &c.Audience, &authTime, &amr, &c.Auth.ACR,
-		&hash, &c.RedirectURI, &c.CodeChallenge, &c.Nonce, &expires, &spent, &familyExpires, &revoked)
-	if errors.Is(err, db.ErrNoRows) || err == nil && subtle.ConstantTimeCompare(hash, id.Hash(code)) == 0 {
+		&c.hash, &c.RedirectURI, &c.CodeChallenge, &c.Nonce, &expires, &spent, &revoked)
+	if errors.Is(err, db.ErrNoRows) {
 		return nil, ErrInvalidCode
 	}
 	if err != nil {
 		return nil, fmt.Errorf("grants: read code: %w", err)
 	}
 	c.Scope, c.Auth.Time, c.Auth.AMR = oauth.Scope(strings.Fields(scope)), db.Time(authTime), splitAMR(amr)
-	c.ExpiresAt, c.familyExpiresAt = db.Time(expires), db.Time(familyExpires)
-	c.spent, c.revoked = spent != 0, revoked != 0
+	c.ExpiresAt, c.spent, c.revoked = db.Time(expires), spent != 0, revoked != 0
 	return &c, nil
 }
 
 // spend marks a code as spent, and its grant as family, unless that is nil, and reports whether it was
 // this caller who did. join, unless nil, is a step of the same verb.
 func (g *Grants) spend(ctx context.Context, tn *tenant.Tenant, gid string, family *Family, join func(*db.Tx) error, now time.Time) (bool, error) {
+	keep := now // for as long as a token of it can live, a replay of the code must find what to revoke
 	if family == nil {
 		family = &Family{}
+	} else {
+		keep = family.ExpiresAt
 	}
 	args := []any{
 		gid, db.Micros(now), family.SessionBound, family.Generation, db.Micros(family.ReachedAt), family.KeyID,
-		db.Micros(family.IdleExpiresAt), db.Micros(family.ExpiresAt),
+		db.Micros(family.IdleExpiresAt), db.Micros(family.ExpiresAt), db.Micros(keep.Add(longestAccessToken)),
 	}
 	if join == nil {
 		n, err := tn.DB.Exec(ctx, spendCode, func() []any { return args })

@@ -17,20 +17,23 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 )
 
+// Also at a node that did not issue the code.
 func TestRedeemReturnsWhatWasGranted(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		want := grants.Code{
-			Terms: terms(spa, "ada", w.signIn(t, "ada")), RedirectURI: "https://app/", CodeChallenge: "c", Nonce: "n", ExpiresAt: noon.Add(grants.CodeLifetime),
-		}
-		r, err := w.redeem(spa, w.code(t, want.Terms))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r.GID == "" || r.RefreshToken == "" {
-			t.Errorf("gid %q, refresh token %q", r.GID, r.RefreshToken)
-		}
-		if diff := cmp.Diff(want, r.Code, cmpopts.IgnoreFields(grants.Code{}, "GID")); diff != "" {
-			t.Error(diff)
+	two(t, func(t *testing.T, w *world) {
+		for _, at := range []node{w.node, w.other} {
+			want := grants.Code{
+				Terms: terms(spa, "ada", w.signIn(t, "ada")), RedirectURI: "https://app/", CodeChallenge: "c", Nonce: "n", ExpiresAt: noon.Add(grants.CodeLifetime),
+			}
+			r, err := at.redeem(spa, w.code(t, want.Terms))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.GID == "" || r.RefreshToken == "" {
+				t.Errorf("gid %q, refresh token %q", r.GID, r.RefreshToken)
+			}
+			if diff := cmp.Diff(want, r.Code, cmpopts.IgnoreFields(grants.Code{}, "GID")); diff != "" {
+				t.Error(diff)
+			}
 		}
 	})
 }
@@ -209,8 +212,10 @@ func TestThreat_TK05_CodeEnds(t *testing.T) {
 			sid := w.signIn(t, "ada")
 			code := w.code(t, terms(spa, "ada", sid))
 			end(t, sid)
-			if r, err := w.redeem(spa, code); !errors.Is(err, grants.ErrInvalidCode) {
-				t.Errorf("%s: %v, %v; want ErrInvalidCode", name, r, err)
+			for where, at := range map[string]node{"here": w.node, "at another node": w.other} {
+				if r, err := at.redeem(spa, code); !errors.Is(err, grants.ErrInvalidCode) {
+					t.Errorf("%s, %s: %v, %v; want ErrInvalidCode", name, where, r, err)
+				}
 			}
 		}
 		code := w.code(t, terms(spa, "ada", w.signIn(t, "ada")))

@@ -279,11 +279,10 @@ func (g *Grants) RedeemDevice(ctx context.Context, tn *tenant.Tenant, r DeviceRe
 			return nil
 		}
 		out = &RedeemedDevice{DeviceRequest: *d}
-		n := r.Family(*d)
-		if n == nil {
+		f := r.Family(*d).begin(d.Terms, g.seal.CurrentID(), now)
+		if f == nil {
 			return nil
 		}
-		f := n.begin(d.Terms, g.seal.CurrentID(), now.Add(n.Policy.Lifetime), now)
 		if err := g.insertFamily(tx, f); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package grants_test
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -133,14 +132,7 @@ func TestFeedIsCompacted(t *testing.T) {
 func TestFeedLeapsForThoseFarBehind(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		const many = revocation.MaxAnswerRules + 1
-		w.write(t, func(tx *db.Tx) error {
-			for i := range many {
-				if err := w.RevokeToken(tx, fmt.Sprint(i)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		w.revokeTokens(t, many)
 		p, err := w.RulesAfter(bg, w.tn, 0, 10)
 		if err != nil || p.Snapshot == nil || p.N != many {
 			t.Fatalf("snapshot of %d bytes at %d, %v", len(p.Snapshot), p.N, err)

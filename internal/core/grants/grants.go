@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
+	"github.com/gatehouse-dev/gatehouse/internal/base/feed"
 	"github.com/gatehouse-dev/gatehouse/internal/base/seal"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/protocol/jose"
@@ -33,14 +34,19 @@ type Grants struct {
 	// checked remembers which access tokens' signatures were right; everything else about them is
 	// judged whenever they come.
 	checked *jose.Memory
+	// unspent are codes that this node has issued, so that it need not read them when they are redeemed.
+	unspent *feed.Cache[*issuedCode]
 }
+
+// rememberedCodes is for as many codes of a tenant under way: some 4 MB.
+const rememberedCodes = 4096
 
 // rememberedTokens is for about how many access tokens: some 3 MB when all are used.
 const rememberedTokens = 32 << 10
 
 // New returns a Grants that has read no rules yet.
 func New(c clock.Clock, k *seal.Keyring) *Grants {
-	return &Grants{clock: c, seal: k, rules: newRules(), checked: jose.NewMemory(rememberedTokens)}
+	return &Grants{clock: c, seal: k, rules: newRules(), checked: jose.NewMemory(rememberedTokens), unspent: feed.NewCache[*issuedCode](c, CodeLifetime, rememberedCodes)}
 }
 
 // Authentication is how and when the user of a grant signed in. It stays the same for all tokens

@@ -159,7 +159,7 @@ func (n node) code(t *testing.T, terms grants.Terms) string {
 }
 
 func (n node) issue(terms grants.Terms) (string, error) {
-	return n.IssueCode(bg, n.tn, grants.Code{Terms: terms, RedirectURI: "https://app/", CodeChallenge: "c", Nonce: "n"}, n.newFamily(spa), nil)
+	return n.IssueCode(bg, n.tn, grants.Code{Terms: terms, RedirectURI: "https://app/", CodeChallenge: "c", Nonce: "n"}, nil)
 }
 
 func (n node) newFamily(client *apps.Client) *grants.NewFamily {

@@ -68,9 +68,12 @@ const (
 		WHERE tenant_id = $1 AND gid = $2 AND generation = $3 AND revoked_at = 0 AND idle_expires_at > $4 AND expires_at > $4`
 )
 
-// begin returns a family at generation 1, which lives no longer than until latest.
-func (n *NewFamily) begin(t Terms, keyID string, latest, now time.Time) *Family {
-	expires := earliest(now.Add(n.Policy.Lifetime), latest)
+// begin returns a family at generation 1, or nil for nil.
+func (n *NewFamily) begin(t Terms, keyID string, now time.Time) *Family {
+	if n == nil {
+		return nil
+	}
+	expires := now.Add(n.Policy.Lifetime)
 	return &Family{
 		Terms: t, SessionBound: n.SessionBound,
 		Generation: 1, ReachedAt: now, KeyID: keyID,

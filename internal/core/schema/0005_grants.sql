@@ -9,9 +9,9 @@ CREATE TABLE consents (
     PRIMARY KEY (tenant_id, user_id, client_id, audience)
 );
 
--- One row per grant: issued as an authorization code, and kept, however often its refresh tokens are
--- used, until the last access token of it has expired, for the replay of the code must find what to
--- revoke. The grant of an approved device begins spent, without a code.
+-- One row per grant: issued as an authorization code, and once that is redeemed kept, however often
+-- its refresh tokens are used, until the last access token of it has expired, for the replay of the code
+-- must find what to revoke. The grant of an approved device begins spent, without a code.
 --
 -- Generation 0 has no refresh tokens. The tokens themselves are computed from gid, generation and the
 -- named master key. A grant that is bound to its session ends when the session is signed out.

@@ -494,7 +494,7 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, f browser.Flow, c
 	case req.ResponseType.HasCode():
 		answer.Code, err = s.Grants.IssueCode(ctx, tn, grants.Code{
 			Terms: terms, RedirectURI: req.RedirectURI, CodeChallenge: req.CodeChallenge, Nonce: req.Nonce,
-		}, newFamily(tn, client, req.Scope, client.SessionBound()), noted)
+		}, noted)
 	case noted != nil:
 		err = tn.DB.Write(ctx, noted)
 	}
