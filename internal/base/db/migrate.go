@@ -117,8 +117,9 @@ func checkApplied(applied, series []migration) error {
 		case a.version != s.version:
 			return fmt.Errorf("the database records migration %04d where %04d belongs", a.version, s.version)
 		case a.checksum != s.checksum:
-			return fmt.Errorf("migration %04d_%s was edited after it was applied here as %04d_%s; add a new file instead",
-				s.version, s.name, a.version, a.name)
+			return fmt.Errorf("the database was made by another build: its migration %04d_%s is not the %04d_%s of this program, which was edited since; "+
+				"run the build that made it, or begin with an empty database (for gatehouse dev, delete its folder)",
+				a.version, a.name, s.version, s.name)
 		}
 	}
 	return nil

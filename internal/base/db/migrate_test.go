@@ -105,7 +105,7 @@ func TestThreat_DB10_MigrateRefuses(t *testing.T) {
 			files fs.FS
 			says  string
 		}{
-			{"an edited file", series("0001_one.sql", one+" ", "0002_two.sql", two), "0001_one was edited"},
+			{"an edited file", series("0001_one.sql", one+" ", "0002_two.sql", two), "migration 0001_one is not the 0001_one of this program"},
 			{"a newer schema", series("0001_one.sql", one), "newer than this program"},
 			{"a missing first file", series("0002_two.sql", two), "0001"},
 			{"a gap", series("0001_one.sql", one, "0003_three.sql", ""), "0002"},

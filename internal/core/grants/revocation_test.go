@@ -31,24 +31,42 @@ func TestThreat_TK09_WhatEnds(t *testing.T) {
 		end  func(w *world, tx *db.Tx, sid, gid string) error
 		want kept
 	}{
-		"sign-out": {func(w *world, tx *db.Tx, sid, _ string) error { return w.EndSession(tx, sid, "") },
-			kept{browser: false, device: true, othersBrowser: true, othersClient: true, access: true}},
-		"the user": {func(w *world, tx *db.Tx, _, _ string) error { return w.EndUser(tx, "ada", "") },
-			kept{browser: false, device: false, othersBrowser: true, othersClient: false, access: false}},
-		"the client": {func(w *world, tx *db.Tx, _, _ string) error { return w.EndClient(tx, spa.ClientID, "") },
-			kept{browser: false, device: true, othersBrowser: false, othersClient: true, access: false}},
-		"the client forgotten": {func(w *world, tx *db.Tx, _, _ string) error { return w.ForgetClient(tx, spa.ClientID) },
-			kept{browser: false, device: true, othersBrowser: false, othersClient: true, access: false}},
-		"consent": {func(w *world, tx *db.Tx, _, _ string) error { return w.WithdrawConsent(tx, "ada", spa.ClientID) },
-			kept{browser: false, device: true, othersBrowser: true, othersClient: true, access: false}},
-		"the API": {func(w *world, tx *db.Tx, _, _ string) error { return w.ForgetAPI(tx, api) },
-			kept{browser: false, device: false, othersBrowser: false, othersClient: false, access: false}},
-		"another API": {func(w *world, tx *db.Tx, _, _ string) error { return w.ForgetAPI(tx, api+"/more") },
-			kept{browser: true, device: true, othersBrowser: true, othersClient: true, access: true}},
-		"one grant": {func(w *world, tx *db.Tx, _, gid string) error { return w.RevokeGrant(tx, gid, "") },
-			kept{browser: false, device: true, othersBrowser: true, othersClient: true, access: false}},
-		"an access token": {func(w *world, tx *db.Tx, _, _ string) error { return w.RevokeToken(tx, "jti") },
-			kept{browser: true, device: true, othersBrowser: true, othersClient: true, access: true}},
+		"sign-out": {
+			func(w *world, tx *db.Tx, sid, _ string) error { return w.EndSession(tx, sid, "") },
+			kept{browser: false, device: true, othersBrowser: true, othersClient: true, access: true},
+		},
+		"the user": {
+			func(w *world, tx *db.Tx, _, _ string) error { return w.EndUser(tx, "ada", "") },
+			kept{browser: false, device: false, othersBrowser: true, othersClient: false, access: false},
+		},
+		"the client": {
+			func(w *world, tx *db.Tx, _, _ string) error { return w.EndClient(tx, spa.ClientID, "") },
+			kept{browser: false, device: true, othersBrowser: false, othersClient: true, access: false},
+		},
+		"the client forgotten": {
+			func(w *world, tx *db.Tx, _, _ string) error { return w.ForgetClient(tx, spa.ClientID) },
+			kept{browser: false, device: true, othersBrowser: false, othersClient: true, access: false},
+		},
+		"consent": {
+			func(w *world, tx *db.Tx, _, _ string) error { return w.WithdrawConsent(tx, "ada", spa.ClientID) },
+			kept{browser: false, device: true, othersBrowser: true, othersClient: true, access: false},
+		},
+		"the API": {
+			func(w *world, tx *db.Tx, _, _ string) error { return w.ForgetAPI(tx, api) },
+			kept{browser: false, device: false, othersBrowser: false, othersClient: false, access: false},
+		},
+		"another API": {
+			func(w *world, tx *db.Tx, _, _ string) error { return w.ForgetAPI(tx, api+"/more") },
+			kept{browser: true, device: true, othersBrowser: true, othersClient: true, access: true},
+		},
+		"one grant": {
+			func(w *world, tx *db.Tx, _, gid string) error { return w.RevokeGrant(tx, gid, "") },
+			kept{browser: false, device: true, othersBrowser: true, othersClient: true, access: false},
+		},
+		"an access token": {
+			func(w *world, tx *db.Tx, _, _ string) error { return w.RevokeToken(tx, "jti") },
+			kept{browser: true, device: true, othersBrowser: true, othersClient: true, access: true},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			two(t, func(t *testing.T, w *world) {

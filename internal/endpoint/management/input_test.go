@@ -186,8 +186,11 @@ func TestThreat_DB13_BytesThatAreNoText(t *testing.T) {
 					{"client_id": nul, "audience": demo.Audience}, {"client_id": machine, "audience": nul}, {"client_id": machine, "audience": demo.Audience, "scope": []string{nul}},
 				},
 				"POST resource-servers": {
-					{"identifier": nul}, {"identifier": "https://a.example/" + nul}, {"identifier": "https://a.example/", "name": nul},
-					{"identifier": "https://a.example/", "introspection_clients": []string{nul}}, {"identifier": "https://a.example/", "scopes": []m{{"value": "a", "description": nul}}},
+					{"identifier": nul},
+					{"identifier": "https://a.example/" + nul},
+					{"identifier": "https://a.example/", "name": nul},
+					{"identifier": "https://a.example/", "introspection_clients": []string{nul}},
+					{"identifier": "https://a.example/", "scopes": []m{{"value": "a", "description": nul}}},
 				},
 				"POST users": {
 					{"email": "a" + nul + "@example.com"}, {"email": "a@example.com", "name": nul}, {"email": "a@example.com", "nickname": nul}, {"email": "a@example.com", "picture": nul},
@@ -196,8 +199,11 @@ func TestThreat_DB13_BytesThatAreNoText(t *testing.T) {
 				"DELETE users/" + bob + "/permissions": {{"permissions": []m{{"permission_name": nul, "resource_server_identifier": demo.Audience}}}, {"permissions": []m{{"permission_name": "x", "resource_server_identifier": nul}}}},
 				"POST tickets/password-change":         {{"user_id": nul}},
 				"POST api-keys": {
-					{"name": nul, "user_id": bob, "audience": demo.Audience}, {"name": "x", "user_id": nul, "audience": demo.Audience}, {"name": "x", "client_id": nul, "audience": demo.Audience},
-					{"name": "x", "user_id": bob, "audience": nul}, {"name": "x", "user_id": bob, "audience": demo.Audience, "org_id": nul},
+					{"name": nul, "user_id": bob, "audience": demo.Audience},
+					{"name": "x", "user_id": nul, "audience": demo.Audience},
+					{"name": "x", "client_id": nul, "audience": demo.Audience},
+					{"name": "x", "user_id": bob, "audience": nul},
+					{"name": "x", "user_id": bob, "audience": demo.Audience, "org_id": nul},
 				},
 				"POST apps": {{"building": nul}, {"building": "spa", "sdk": nul}, {"building": "spa", "sdk": "auth0-react", "name": nul}},
 			} {

@@ -198,7 +198,7 @@ func (rp *relyingParty) denied(got servertest.Tokens, code string) {
 // the request.
 func (rp *relyingParty) idToken(raw string) map[string]any {
 	rp.t.Helper()
-	signed, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256})
+	signed, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		rp.t.Fatalf("id_token: %v", err)
 	}
@@ -366,7 +366,7 @@ func (rp *relyingParty) logoutToken(r *http.Request, idToken map[string]any) {
 		rp.t.Errorf("%s, %q, %v", r.Method, r.Header.Get("Content-Type"), r.Form)
 	}
 	raw := r.PostFormValue("logout_token")
-	signed, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256})
+	signed, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		rp.t.Fatal(err)
 	}
