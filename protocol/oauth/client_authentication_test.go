@@ -138,6 +138,7 @@ func FuzzThreat_CL02_ClientAuthentication(f *testing.F) {
 	f.Add(basic("id:secret"), "", "", "e.y.J")
 	f.Add("Bearer x", "id", "", "")
 	f.Add(basic(":secret"), "", "", "")
+	f.Add(basic("id:"), "", "", "")
 	f.Fuzz(func(t *testing.T, header, id, secret, assertion string) {
 		h := http.Header{}
 		if header != "" {
@@ -150,7 +151,8 @@ func FuzzThreat_CL02_ClientAuthentication(f *testing.F) {
 			}
 			return
 		}
-		if (header != "") != (a.Method == oauth.AuthBasic) || header != "" && secret != "" || a.ClientID == "" && a.Method != oauth.AuthPrivateKeyJWT {
+		inHeader := a.Method == oauth.AuthBasic && a.Secret != "" || a.Method == oauth.AuthNone && a.Secret == ""
+		if (header != "") != a.Header || a.Header && !inHeader || !a.Header && a.Method == oauth.AuthBasic || a.Header && secret != "" || a.ClientID == "" && a.Method != oauth.AuthPrivateKeyJWT {
 			t.Fatalf("%+v", a)
 		}
 	})
