@@ -44,11 +44,12 @@ func (c *Cache[V]) Get(tenantID, key string, read func() (V, error)) (V, error) 
 	if known, ok := c.peek(s, key); ok {
 		return known, nil
 	}
+	began := c.clock.Now() // a value is as old as the question it answers
 	value, err := read()
 	if err != nil {
 		return value, err
 	}
-	c.put(s, tenantID, key, value)
+	c.put(s, tenantID, key, value, began)
 	return value, nil
 }
 
@@ -67,11 +68,11 @@ func (c *Cache[V]) peek(s *shelf, key string) (V, bool) {
 
 // Put remembers a value that nobody need read.
 func (c *Cache[V]) Put(tenantID, key string, value V) {
-	c.put(c.shelf(tenantID), tenantID, key, value)
+	c.put(c.shelf(tenantID), tenantID, key, value, c.clock.Now())
 }
 
-func (c *Cache[V]) put(s *shelf, tenantID, key string, value V) {
-	if _, known := s.values.Swap(key, remembered[V]{value, c.clock.Now().Add(c.ttl)}); !known && s.count.Add(1) > c.most {
+func (c *Cache[V]) put(s *shelf, tenantID, key string, value V, asOf time.Time) {
+	if _, known := s.values.Swap(key, remembered[V]{value, asOf.Add(c.ttl)}); !known && s.count.Add(1) > c.most {
 		c.Forget(tenantID)
 	}
 }

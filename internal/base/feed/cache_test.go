@@ -63,6 +63,49 @@ func TestThreat_DB14_CacheKeepsNothingReadBeforeAChange(t *testing.T) {
 	}
 }
 
+// How long a value was read for counts: it is as old as the question.
+func TestThreat_DB14_SlowReadsAreNoYounger(t *testing.T) {
+	now := clock.NewVirtual(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	c := feed.NewCache[int](now, time.Second, 3)
+	reads := 0
+	for range 2 {
+		_, err := c.Get("one", "a", func() (int, error) { reads++; now.Advance(time.Second); return reads, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if reads != 2 {
+		t.Errorf("%d reads, want 2", reads)
+	}
+}
+
+func TestCacheOfWhatIsPut(t *testing.T) {
+	now := clock.NewVirtual(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	c := feed.NewCache[int](now, time.Second, 3)
+	want := func(what, tenant string, want int, known bool) {
+		t.Helper()
+		if got, ok := c.Peek(tenant, "a"); got != want || ok != known {
+			t.Errorf("%s: %d, %t", what, got, ok)
+		}
+	}
+	want("before", "one", 0, false)
+	c.Put("one", "a", 7)
+	want("put", "one", 7, true)
+	want("another tenant", "two", 0, false)
+	c.Drop("one", "a")
+	c.Drop("one", "a") // again, and nothing is counted twice
+	want("dropped", "one", 0, false)
+	c.Put("one", "a", 8)
+	now.Advance(time.Second)
+	want("after its time", "one", 0, false)
+	for range 10 { // what is taken out makes room
+		c.Put("one", "b", 1)
+		c.Drop("one", "b")
+	}
+	c.Put("one", "a", 9)
+	want("not full", "one", 9, true)
+}
+
 func TestCacheRemembersNoError(t *testing.T) {
 	c := feed.NewCache[string](clock.System{}, time.Hour, 10)
 	bad := errors.New("not now")

@@ -31,11 +31,12 @@ type Code struct {
 }
 
 const (
-	// The session must not end before the code is there to be burnt with it.
-	insertCode = `INSERT INTO grants (tenant_id, gid, client_id, user_id, sid, scope, audience, auth_time, amr, acr,
+	insertGrant = `INSERT INTO grants (tenant_id, gid, client_id, user_id, sid, scope, audience, auth_time, amr, acr,
 			code_hash, redirect_uri, code_challenge, nonce, code_expires_at, spent_at,
 			session_bound, generation, reached_at, key_id, idle_expires_at, expires_at, revoked_at, revoked_because, created_at, keep_until)
-		SELECT $1, $2, $3, user_id, sid, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, FALSE, 0, 0, '', 0, 0, 0, '', $16, $15
+		`
+	// The session must not end before the code is there to be burnt with it.
+	insertCode = insertGrant + `SELECT $1, $2, $3, user_id, sid, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, FALSE, 0, 0, '', 0, 0, 0, '', $16, $15
 		FROM sessions WHERE tenant_id = $1 AND sid = $4 AND user_id = $5`
 	selectCode = `SELECT gid, client_id, user_id, sid, scope, audience, auth_time, amr, acr,
 			code_hash, redirect_uri, code_challenge, nonce, code_expires_at, spent_at, revoked_at
@@ -82,22 +83,20 @@ func (g *Grants) IssueCode(ctx context.Context, tn *tenant.Tenant, c Code, befor
 		written, err = tn.DB.ExecHeld(ctx, insertCode, args)
 	} else {
 		err = tn.DB.Write(ctx, func(tx *db.Tx) (err error) {
-			if err = before(tx); err == nil {
-				written, err = tx.ExecHeld(insertCode, args()...)
+			if err = before(tx); err != nil {
+				return err
 			}
-			if err == nil && written == 0 {
-				err = ErrSessionEnded // and undoes the step
+			if written, err = tx.ExecHeld(insertCode, args()...); err == nil && written == 0 {
+				return ErrSessionEnded // which undoes the step
 			}
 			return err
 		})
 	}
-	switch {
-	case errors.Is(err, ErrSessionEnded):
-		return "", err
-	case err != nil:
+	if err == nil && written == 0 {
+		err = ErrSessionEnded
+	}
+	if err != nil {
 		return "", fmt.Errorf("grants: write code: %w", err)
-	case written == 0:
-		return "", ErrSessionEnded
 	}
 	g.unspent.Put(tn.ID, c.GID, &issued)
 	return code, nil

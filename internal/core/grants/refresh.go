@@ -57,10 +57,7 @@ var ErrRefreshTokenReused = fmt.Errorf("%w: used before", ErrInvalidRefreshToken
 
 const (
 	// A family that begins without a code.
-	insertFamily = `INSERT INTO grants (tenant_id, gid, client_id, user_id, sid, scope, audience, auth_time, amr, acr,
-			code_hash, redirect_uri, code_challenge, nonce, code_expires_at, spent_at,
-			session_bound, generation, reached_at, key_id, idle_expires_at, expires_at, revoked_at, revoked_because, created_at, keep_until)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', '', '', 0, $14, $12, $13, $14, $15, $16, $17, 0, '', $14, $18)`
+	insertFamily = insertGrant + `VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', '', '', 0, $14, $12, $13, $14, $15, $16, $17, 0, '', $14, $18)`
 	selectFamily = `SELECT gid, client_id, user_id, sid, session_bound, scope, audience, auth_time, amr, acr,
 			generation, reached_at, key_id, idle_expires_at, expires_at, revoked_at
 		FROM grants WHERE tenant_id = $1 AND gid = $2 AND generation > 0`
