@@ -29,9 +29,9 @@ short: ## Go only, SQLite only (under 2 minutes)
 	@$(GO) vet ./...
 	@$(GO) test -short ./...
 
-proof: ## the full numbers of the threat catalogue (hours); writes docs/evidence/
+proof: ## the full numbers of the threat catalogue (hours); writes docs/evidence/; PROOF="rules" for a part
 	@scripts/prerequisites
-	@$(POSTGRES) scripts/proof
+	@$(POSTGRES) scripts/proof $(PROOF)
 
 mutants: ## take each defence away and demand that its test notices; MUTANTS="AZ03 TK12_lost" for a few
 	@scripts/prerequisites

@@ -8,10 +8,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 )
+
+// module begins the path of every package of the tree.
+const module = "github.com/gatehouse-dev/gatehouse/"
 
 // event is one line of `go test -json`; see `go doc test2json`.
 type event struct {
@@ -28,6 +32,7 @@ type event struct {
 type result struct {
 	pkg, name, outcome string // outcome is "pass", "fail" or "skip"
 	elapsed            time.Duration
+	logged             []string // what it said by t.Log, for the figures of a proof
 }
 
 // summary is what all events come to.
@@ -116,7 +121,7 @@ func (s *summary) add(e event, out io.Writer, output map[string][]string, quiet 
 		}
 		printed := output[key]
 		delete(output, key)
-		r := result{e.Package, e.Test, e.Action, time.Duration(e.Elapsed * float64(time.Second))}
+		r := result{e.Package, e.Test, e.Action, time.Duration(e.Elapsed * float64(time.Second)), logged(printed)}
 		if e.Test == "" {
 			s.endPackage(r, out, printed)
 			return
@@ -129,6 +134,18 @@ func (s *summary) add(e event, out io.Writer, output map[string][]string, quiet 
 			fmt.Fprintf(out, "--- %s: %s (%.2fs)\n", strings.ToUpper(r.outcome), r.name, r.elapsed.Seconds())
 		}
 	}
+}
+
+var logLine = regexp.MustCompile(`^ +[\w.]+_test\.go:\d+: (.*)`)
+
+// logged picks the lines of t.Log out of what a test printed; of many it keeps the last few.
+func logged(printed []string) (said []string) {
+	for _, line := range printed {
+		if m := logLine.FindStringSubmatch(line); m != nil {
+			said = append(said, m[1])
+		}
+	}
+	return said[max(0, len(said)-6):]
 }
 
 // endPackage prints the package's own last line, which is the one `go test` prints without -v; of
@@ -154,9 +171,10 @@ func appendMarkdown(path string, s *summary) error {
 	defer f.Close()
 	tests := slices.Clone(s.tests)
 	slices.SortFunc(tests, func(a, b result) int { return cmp.Or(cmp.Compare(a.pkg, b.pkg), cmp.Compare(a.name, b.name)) })
-	fmt.Fprintf(f, "```\n%s```\n\n| package | test | result | seconds |\n|---|---|---|---|\n", strings.TrimLeft(s.String(), "\n"))
+	fmt.Fprintf(f, "```\n%s```\n\n| package | test | result | seconds | said |\n|---|---|---|---|---|\n", strings.TrimLeft(s.String(), "\n"))
 	for _, r := range tests {
-		fmt.Fprintf(f, "| %s | %s | %s | %.1f |\n", r.pkg, r.name, r.outcome, r.elapsed.Seconds())
+		said := strings.ReplaceAll(strings.Join(r.logged, "; "), "|", "\\|")
+		fmt.Fprintf(f, "| %s | %s | %s | %.1f | %s |\n", strings.TrimPrefix(r.pkg, module), r.name, r.outcome, r.elapsed.Seconds(), said)
 	}
 	return f.Close()
 }

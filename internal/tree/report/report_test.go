@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -8,6 +11,7 @@ import (
 const events = `a line of another program
 {"Action":"start","Package":"p"}
 {"Action":"output","Package":"p","Test":"TestA","Output":"=== RUN TestA\n"}
+{"Action":"output","Package":"p","Test":"TestA/sub","Output":"        a_test.go:7: 20 rounds, none | lost\n"}
 {"Action":"pass","Package":"p","Test":"TestA/sub","Elapsed":0.1}
 {"Action":"pass","Package":"p","Test":"TestA","Elapsed":0.25}
 {"Action":"skip","Package":"p","Test":"TestC","Elapsed":0}
@@ -63,5 +67,23 @@ r.go:3: undefined: x
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &out, want)
+	}
+}
+
+func TestProofKeepsTheFiguresThatTestsSaid(t *testing.T) {
+	sum, err := read(strings.NewReader(events), io.Discard, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "proof.md")
+	if err := appendMarkdown(file, sum); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "| p | TestA | pass | 0.2 | 20 rounds, none \\| lost |\n"; !strings.Contains(string(got), want) {
+		t.Errorf("got\n%s\nwant a line\n%s", got, want)
 	}
 }
