@@ -119,8 +119,14 @@ type Tokens struct {
 // redemption.
 func (h *House) Token(email string) Tokens {
 	h.t.Helper()
-	tokens, _ := h.node.TokensFor(h.t, email, demo.SPA, "audience", Audience,
-		"scope", "openid profile email offline_access "+demo.ReadShows+" "+demo.WriteShows)
+	return h.TokenFor(email, Audience, demo.ReadShows, demo.WriteShows)
+}
+
+// TokenFor is [House.Token] for another API, added by [House.AddAPI], and for these permissions of it.
+func (h *House) TokenFor(email, audience string, permissions ...string) Tokens {
+	h.t.Helper()
+	scope := strings.Join(append([]string{"openid profile email offline_access"}, permissions...), " ")
+	tokens, _ := h.node.TokensFor(h.t, email, demo.SPA, "audience", audience, "scope", scope)
 	return public(tokens)
 }
 
@@ -161,10 +167,34 @@ func (h *House) AddUser(email, password string, permissions ...string) (sub stri
 	return h.node.AddUser(h.t, email, password, permissions...)
 }
 
+// AddAPI registers an API by its identifier, with these permissions. Nobody has them before
+// [House.Permit] says so.
+func (h *House) AddAPI(audience string, permissions ...string) {
+	h.t.Helper()
+	h.node.AddAPI(h.t, audience, permissions...)
+}
+
+// Permit gives a person permissions at an API.
+func (h *House) Permit(email, audience string, permissions ...string) {
+	h.t.Helper()
+	h.node.Permit(h.t, email, audience, permissions...)
+}
+
 // Block locks a person out and ends all they have, as an administrator would.
 func (h *House) Block(email string) {
 	h.t.Helper()
 	h.node.Block(h.t, email)
+}
+
+// KeyLead is how far [House.Advance] must move the clock after [House.RotateKeys] until the new keys
+// sign.
+const KeyLead = servertest.KeyLead
+
+// RotateKeys publishes the next signing keys beside those that sign. An application that verifies
+// tokens must not notice, neither now nor after [KeyLead].
+func (h *House) RotateKeys() {
+	h.t.Helper()
+	h.node.RotateKeys(h.t)
 }
 
 // Now returns the time by the clock of the house.

@@ -1,13 +1,17 @@
 package gatehousetest_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/gatehousetest"
+	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/bearer"
 )
 
 func userinfo(t *testing.T, house *gatehousetest.House, token string) (int, map[string]any) {
@@ -79,6 +83,72 @@ func TestMachineToken(t *testing.T) {
 	house := gatehousetest.New(t)
 	if scope := house.MachineToken().Scope; scope != "read:shows write:shows" {
 		t.Errorf("scope is %q", scope)
+	}
+}
+
+func TestAnotherAPI(t *testing.T) {
+	const orders = "https://api/orders"
+	house := gatehousetest.New(t)
+	house.AddAPI(orders, "read:orders", "write:orders")
+	house.Permit(gatehousetest.Alice, orders, "read:orders")
+	api, err := bearer.New(bearer.Options{Issuer: house.Issuer(), Audience: orders, Clock: house.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		email string
+		may   guard.Option
+		want  int
+	}{
+		{gatehousetest.Alice, guard.Scopes("read:orders"), http.StatusOK},
+		{gatehousetest.Alice, guard.Scopes("write:orders"), http.StatusForbidden},
+		{gatehousetest.Bob, guard.Scopes("read:orders"), http.StatusForbidden},
+	} {
+		handler := guard.Require(api, c.may)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		if got := call(handler, house.TokenFor(c.email, orders, "read:orders", "write:orders").AccessToken); got != c.want {
+			t.Errorf("%s: %d, want %d", c.email, got, c.want)
+		}
+	}
+}
+
+func call(handler http.Handler, token string) int {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	return w.Code
+}
+
+func TestKeysAreRotated(t *testing.T) {
+	house := gatehousetest.New(t)
+	api, err := bearer.New(bearer.Options{Issuer: house.Issuer(), Audience: gatehousetest.Audience, Clock: house.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := guard.Require(api)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	signed := func() (kid string) {
+		token := house.Token(gatehousetest.Alice).AccessToken
+		if status := call(handler, token); status != http.StatusOK {
+			t.Errorf("a token of now: %d", status)
+		}
+		raw, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var header struct{ Kid string }
+		if err := json.Unmarshal(raw, &header); err != nil {
+			t.Fatal(err)
+		}
+		return header.Kid
+	}
+	first := signed()
+	house.RotateKeys()
+	if signed() != first {
+		t.Error("the next key signs although nobody can have it yet")
+	}
+	house.Advance(gatehousetest.KeyLead)
+	if signed() == first {
+		t.Error("the old key signs still")
 	}
 }
 

@@ -28,7 +28,6 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/config"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
-	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/keys"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
@@ -76,9 +75,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	load.flow(t)
 	load.between(func() { w.clock.Advance(lead) })
 	load.flow(t)
-	if err := w.node.House.RotateKeys(t.Context(), nil, audit.System()); err != nil { // gatehouse key rotate
-		t.Fatal(err)
-	}
+	w.node.RotateKeys(t)
 	w.expectWaiting()
 	load.flow(t)
 	load.between(func() { w.clock.Advance(lead) })

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/e2e/drive"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 )
 
 // use-auth0-hooks signs people in and out and says who they are. It cannot get an access token: it reads
@@ -11,8 +12,8 @@ import (
 // for anything.
 func TestStaticHooks(t *testing.T) {
 	t.Parallel()
-	h := drive.OpenHouse(t)
-	home := (&site{folder: "static-hooks", script: "bundle"}).serve(t, h) + "/"
+	h := drive.OpenClockHouse(t)
+	home := (&site{folder: "static-hooks", script: "bundle"}).serve(t, h.House) + "/"
 	me := drive.NewProfile(t)
 	b := me.Tab()
 	b.Open(home)
@@ -38,10 +39,18 @@ func TestStaticHooks(t *testing.T) {
 	second.Open(home)
 	second.See("Hello, Alice Archer")
 
+	h.RotateKeys(proof.Times(1, 8), func() error {
+		second.Open(home) // it is signed in anew, in a hidden iframe
+		second.See("Hello, Alice Archer")
+		second.Press("Profile")
+		second.See("Your profile", h.User(drive.Alice).Email)
+		return nil
+	})
+
 	b.Press("Sign out")
 	b.At(home)
 	b.See("You are signed out")
-	second.Reload()
+	second.Open(home)
 	second.See("You are signed out")
 	b.Press("Profile")
 	b.At(h.Issuer)

@@ -305,3 +305,32 @@ func TestThreat_TK07_AnswerLostOnTheWay(t *testing.T) {
 	}
 	t.Logf("go-oidc-server: %d rounds of 6 requests, %d answers lost on the way, 0 sessions lost", rounds, w.wire.lost)
 }
+
+// The house changes its signing keys while people use the application: somebody is signed in all along and has
+// tokens renewed, somebody signs in anew before and after each change, and nobody notices.
+func TestKeysChange(t *testing.T) {
+	w := start(t)
+	resident, changes, looks := w.visitor(gatehousetest.Alice), proof.Times(2, 25), 0
+	resident.visit("/shows")
+	session, before := resident.session(), w.wire.renewals
+	look := func() {
+		looks++
+		for _, v := range []*visitor{resident, w.visitor(gatehousetest.Alice)} {
+			v.want(v.visit("/shows"), http.StatusOK, "Saltgrass Radio", "Alice Archer")
+		}
+	}
+	look()
+	for range changes {
+		w.house.RotateKeys()
+		look()
+		w.house.Advance(gatehousetest.KeyLead) // an access token has run out by then
+		look()
+	}
+	if resident.session() != session {
+		t.Error("she was signed in anew")
+	}
+	if renewals := w.wire.renewals - before - looks; renewals != changes {
+		t.Errorf("her tokens were renewed %d times over %d changes", renewals, changes)
+	}
+	t.Logf("go-oidc-server: keys changed %d times: looked %d times, with %d calls of the API", changes, looks, 2*looks)
+}

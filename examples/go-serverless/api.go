@@ -11,19 +11,15 @@ import (
 
 // newAPI returns the two routes. It asks the issuer for its keys when the first token comes, so a
 // function that starts cold answers strangers without waiting for anybody.
-func newAPI(issuer, audience string) (http.Handler, error) {
-	tokens, err := bearer.New(bearer.Options{Issuer: issuer, Audience: audience})
+func newAPI(accepted bearer.Options) (http.Handler, error) {
+	tokens, err := bearer.New(accepted)
 	if err != nil {
 		return nil, err
 	}
-	return routes(tokens), nil
-}
-
-func routes(tokens guard.Authenticator) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/pricing-tiers", pricingTiers)
 	mux.Handle("GET /api/billing-info", guard.Require(tokens, guard.Users(), guard.Scopes("read:billing"))(http.HandlerFunc(billingInfo)))
-	return mux
+	return mux, nil
 }
 
 type tier struct {

@@ -13,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/gatehousetest"
+	"github.com/gatehouse-dev/gatehouse/guard/bearer"
 	"github.com/gatehouse-dev/gatehouse/guard/guardtest"
+	"github.com/gatehouse-dev/gatehouse/internal/proof"
 )
 
 const audience = "https://api/billing"
@@ -82,7 +85,7 @@ func startLambda(t *testing.T, api http.Handler) *platform {
 
 func TestFunction(t *testing.T) {
 	issuer := guardtest.StartIssuer(t, audience)
-	api, err := newAPI(issuer.URL, audience)
+	api, err := newAPI(bearer.Options{Issuer: issuer.URL, Audience: audience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +122,40 @@ func TestFunction(t *testing.T) {
 	if said := string(<-p.answers); !strings.Contains(said, "invalid_event") {
 		t.Errorf("an event that is none: %s", said)
 	}
+}
+
+// A real house changes its signing keys while the function runs: every token is taken, the new ones and
+// those of before.
+func TestKeysChange(t *testing.T) {
+	const orders = "https://api/orders"
+	house := gatehousetest.New(t)
+	house.AddAPI(orders, "read:billing")
+	house.Permit(gatehousetest.Alice, orders, "read:billing")
+	api, err := newAPI(bearer.Options{Issuer: house.Issuer(), Audience: orders, Clock: house.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := startLambda(t, api)
+	changes, calls := proof.Times(2, 25), 0
+	look := func(token string) {
+		calls++
+		if a, body := p.ask(t, "/api/billing-info", token); a.StatusCode != http.StatusOK {
+			t.Errorf("call %d: %d %v %s", calls, a.StatusCode, a.Headers, body)
+		}
+	}
+	token := func() string { return house.TokenFor(gatehousetest.Alice, orders, "read:billing").AccessToken }
+	look(token())
+	for range changes {
+		house.RotateKeys()
+		look(token())
+		house.Advance(gatehousetest.KeyLead - 2*time.Minute)
+		last := token()
+		look(last)
+		house.Advance(2 * time.Minute)
+		look(last)
+		look(token())
+	}
+	t.Logf("go-serverless: keys changed %d times, %d calls", changes, calls)
 }
 
 // What an event can hold reaches the handler, and what a handler can answer reaches the platform.

@@ -17,6 +17,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/gatehouse-dev/gatehouse/guard/bearer"
 )
 
 func main() {
@@ -35,7 +37,7 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	api, err := newAPI(*issuer, *audience)
+	api, err := newAPI(bearer.Options{Issuer: *issuer, Audience: *audience})
 	if err != nil {
 		return err
 	}

@@ -32,24 +32,28 @@ func (i *Instance) Mailbox(t testing.TB, email string) []Mail {
 // AddUser makes an account with a verified address and permissions at the demo API.
 func (i *Instance) AddUser(t testing.TB, email, password string, permissions ...string) (sub string) {
 	t.Helper()
-	ctx, h := context.Background(), i.House
-	user, err := h.People.Create(ctx, h.Tenant, people.NewUser{Email: email, EmailVerified: true}, password, audit.System())
-	if err != nil {
-		t.Fatalf("add user %s: %v", email, err)
-	}
-	err = h.Tenant.DB.Write(ctx, func(tx *db.Tx) error {
-		for _, p := range permissions {
-			if err := h.Access.Grant(tx, user.ID, access.Permission{Audience: demo.Audience, Value: p}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	user, err := i.House.People.Create(context.Background(), i.House.Tenant, people.NewUser{Email: email, EmailVerified: true}, password, audit.System())
 	if err != nil {
 		t.Fatalf("add user %s: %v", email, err)
 	}
 	i.Content.Users = append(i.Content.Users, demo.User{Email: email, Password: password})
+	i.Permit(t, email, demo.Audience, permissions...)
 	return user.ID
+}
+
+// Permit gives a person permissions at an API.
+func (i *Instance) Permit(t testing.TB, email, audience string, permissions ...string) {
+	t.Helper()
+	var granted []access.Permission
+	for _, p := range permissions {
+		granted = append(granted, access.Permission{Audience: audience, Value: p})
+	}
+	err := i.House.Tenant.DB.Write(context.Background(), func(tx *db.Tx) error {
+		return i.House.Access.Grant(tx, i.UserID(t, email), granted...)
+	})
+	if err != nil {
+		t.Fatalf("permit %s at %s: %v", email, audience, err)
+	}
 }
 
 // UserID returns the sub behind an address.

@@ -18,6 +18,9 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
 	"github.com/gatehouse-dev/gatehouse/internal/base/config"
+	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
 	"github.com/gatehouse-dev/gatehouse/internal/server"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
@@ -121,6 +124,31 @@ func New(t testing.TB, o Options) *Instance {
 		web.Close()
 	})
 	return &Instance{House: house, URL: origin, Clock: o.Clock, Content: content, server: web}
+}
+
+// AddAPI registers an API with these permissions.
+func (i *Instance) AddAPI(t testing.TB, audience string, permissions ...string) {
+	t.Helper()
+	api := apps.NewAPI(audience, audience)
+	for _, p := range permissions {
+		api.Permissions = append(api.Permissions, apps.Permission{Value: p})
+	}
+	err := i.House.Tenant.DB.Write(context.Background(), func(tx *db.Tx) error { return i.House.Apps.CreateAPI(tx, api) })
+	if err != nil {
+		t.Fatalf("add API %s: %v", audience, err)
+	}
+}
+
+// KeyLead is how far the clock must move after RotateKeys until the new keys sign: a little more than
+// a key is published for before it does, and than an access token of the demo is good for.
+const KeyLead = 12 * time.Minute
+
+// RotateKeys publishes the next signing keys, as `gatehouse key rotate` does.
+func (i *Instance) RotateKeys(t testing.TB) {
+	t.Helper()
+	if err := i.House.RotateKeys(context.Background(), nil, audit.System()); err != nil {
+		t.Fatalf("rotate the keys: %v", err)
+	}
 }
 
 // Config returns the configuration of a house in a test.
