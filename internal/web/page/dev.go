@@ -44,8 +44,7 @@ func (p DevStart) sheet() sheet {
 	return sheet{name: "devstart", args: args("issuer", p.Issuer, "file", p.DataFile), wide: true}
 }
 
-// Inbox lists the mails a development server did not send, newest first. With
-// Frame.Post set it has a button that posts ActionClear.
+// Inbox lists the mails a development server did not send, newest first.
 type Inbox struct {
 	Frame
 	Mails []MailSummary

@@ -7,22 +7,20 @@ type Message string
 
 // What can be wrong. The page shows it beside the field it belongs to.
 const (
-	ErrCredentials      Message = "error.credentials"      // one answer for every failed sign-in (PW05)
-	ErrEmail            Message = "error.email"            // not an e-mail address
-	ErrPasswordMissing  Message = "error.password_missing" // nothing typed
-	ErrPasswordShort    Message = "error.password_short"   // shorter than MinPasswordLength
-	ErrPasswordLong     Message = "error.password_long"    // more than 1024 bytes
-	ErrPasswordGuessed  Message = "error.password_guessed" // on the list of breached ones, or made of the address
-	ErrCode             Message = "error.code"             // wrong, expired or used: one answer
-	ErrCodeAttempts     Message = "error.code_attempts"    // the code was tried too often; a new one is needed
-	ErrToken            Message = "error.token"            // FirstAdmin: wrong or used
-	ErrLink             Message = "error.link"             // SetPassword: the link is used or too old
-	ErrUserCode         Message = "error.user_code"        // no device shows this code
-	ErrUserCodeExpired  Message = "error.user_code_expired"
-	ErrUserCodeUsed     Message = "error.user_code_used"   // somebody has decided about it before
-	ErrStarted          Message = "error.started"          // the person has not said that they started it
-	ErrBusy             Message = "error.busy"             // the house has too much to do; try again
-	ErrReauthentication Message = "error.reauthentication" // a flow asked for a fresh sign-in by the same person
+	ErrCredentials     Message = "error.credentials"      // one answer for every failed sign-in (PW05)
+	ErrEmail           Message = "error.email"            // not an e-mail address
+	ErrPasswordMissing Message = "error.password_missing" // nothing typed
+	ErrPasswordShort   Message = "error.password_short"   // shorter than MinPasswordLength
+	ErrPasswordLong    Message = "error.password_long"    // more than 1024 bytes
+	ErrPasswordGuessed Message = "error.password_guessed" // on the list of breached ones, or made of the address
+	ErrCode            Message = "error.code"             // wrong, expired or used: one answer
+	ErrCodeAttempts    Message = "error.code_attempts"    // the code was tried too often; a new one is needed
+	ErrToken           Message = "error.token"            // FirstAdmin: wrong or used
+	ErrLink            Message = "error.link"             // SetPassword: the link is used or too old
+	ErrUserCode        Message = "error.user_code"        // no device shows this code
+	ErrUserCodeExpired Message = "error.user_code_expired"
+	ErrUserCodeUsed    Message = "error.user_code_used" // somebody has decided about it before
+	ErrStarted         Message = "error.started"        // the person has not said that they started it
 )
 
 // What is worth knowing.
@@ -31,9 +29,8 @@ const (
 	NoticePasswordChanged Message = "notice.password_changed"
 	NoticeRestarted       Message = "notice.restarted"     // the page was too old and starts over
 	NoticeSignInAgain     Message = "notice.sign_in_again" // the application wants a fresh sign-in
-	NoticeSignedOut       Message = "notice.signed_out"
-	NoticeDevice          Message = "notice.device" // a device waits to be let in
-	NoticeAstray          Message = "notice.astray" // SignedOut: the application asked for an address that is not its own
+	NoticeDevice          Message = "notice.device"        // a device waits to be let in
+	NoticeAstray          Message = "notice.astray"        // SignedOut: the application asked for an address that is not its own
 )
 
 // fieldOf tells which field a message is about, "" if about none.

@@ -38,8 +38,6 @@ type Frame struct {
 	// every form. It may be 18 KB: that is why pages link to each other by
 	// buttons (field "action") and not by links.
 	Flow string
-	// CSRF is sent back as field "csrf" by every form; "" leaves it out.
-	CSRF string
 	// Hidden are further hidden fields of every form.
 	Hidden []Field
 	// FormAction lists redirect URIs to which a post of this page may end up
@@ -60,7 +58,6 @@ func (f Frame) frame() Frame { return f }
 // Names of the form fields the pages send.
 const (
 	FieldFlow     = "flow"      // Frame.Flow, unchanged
-	FieldCSRF     = "csrf"      // Frame.CSRF, unchanged
 	FieldAction   = "action"    // the button that was pressed, one of the Action constants
 	FieldEmail    = "email"     // as typed
 	FieldPassword = "password"  // as typed; new or current, as the page says
@@ -85,12 +82,11 @@ const (
 	ActionContinue    = "continue"     // SignedIn: go on with the flow as this person
 	ActionSignOut     = "sign_out"     // SignedIn, SignOut
 	ActionStay        = "stay"         // SignOut: keep the session
-	ActionRestart     = "restart"      // Expired, NoCookies: start the same request again
+	ActionRestart     = "restart"      // NoCookies: start the same request again
 	ActionCreateAdmin = "create_admin" // FirstAdmin
 	ActionLookUp      = "look_up"      // DeviceCode: code given
 	ActionLetIn       = "let_in"       // DeviceConfirm
 	ActionTurnAway    = "turn_away"    // DeviceConfirm
-	ActionClear       = "clear"        // Inbox: throw all mails away
 )
 
 // direction tells how a language is written.

@@ -21,12 +21,6 @@ func (p ErrorPage) sheet() sheet {
 	return sheet{name: "error", args: args("code", p.Code, "ref", p.Ref)}
 }
 
-// Expired says that a page was open for too long. Posts ActionRestart, when
-// Frame.Post is set.
-type Expired struct{ Frame }
-
-func (p Expired) sheet() sheet { return sheet{name: "expired"} }
-
 // NoCookies says that the browser sent no cookie back. Posts ActionRestart,
 // when Frame.Post is set.
 type NoCookies struct{ Frame }

@@ -25,7 +25,7 @@ func Options() page.Options {
 func Samples() []Sample {
 	at := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 	frame := page.Frame{
-		TenantName: "TV Shows", Post: "/u/sign-in", Flow: "c2VhbGVk", CSRF: "Y3NyZg",
+		TenantName: "TV Shows", Post: "/u/sign-in", Flow: "c2VhbGVk",
 		FormAction: []string{"http://localhost:3000/callback"},
 	}
 	with := func(change func(*page.Frame)) page.Frame {
@@ -120,12 +120,11 @@ func Samples() []Sample {
 		{"signedout-astray", 200, page.SignedOut{Frame: page.Frame{TenantName: "TV Shows", Notice: page.NoticeAstray}}},
 		{"error-details", 400, mistake},
 		{"error-plain", 500, page.ErrorPage{Frame: page.Frame{TenantName: "TV Shows"}, Code: "server_error", Ref: "0195a1b2c3d4"}},
-		{"expired", 400, page.Expired{Frame: frame}},
 		{"nocookies", 400, page.NoCookies{Frame: frame}},
 		{"limit", 429, page.LimitReached{Frame: frame, Minutes: 12}},
 		{"formpost", 200, page.FormPost{Frame: page.Frame{TenantName: "TV Shows"}, ClientName: "Watchlist", Action: "http://localhost:3000/callback", Fields: []page.Field{{Name: "code", Value: "c0de"}, {Name: "state", Value: "st4te"}}}},
 		{"webmessage", 200, page.WebMessage{Frame: page.Frame{TenantName: "TV Shows"}, TargetOrigin: "http://localhost:3000", Response: map[string]string{"code": "c0de", "state": "st4te"}}},
-		{"inbox", 200, page.Inbox{Frame: with(func(f *page.Frame) { f.Post = "/u/inbox" }), Mails: []page.MailSummary{
+		{"inbox", 200, page.Inbox{Frame: frame, Mails: []page.MailSummary{
 			{URL: "/u/inbox/2", To: "ada@example.com", Subject: "Your code is 491 736", Preview: "Hello, your code is 491736. It is good for 10 minutes.", When: at},
 			{URL: "/u/inbox/1", To: longMail, Subject: "You already have an account", Preview: "Somebody, probably you, tried to sign up with this address again.", When: at.Add(-time.Hour)},
 		}}},
