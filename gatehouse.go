@@ -1,15 +1,5 @@
 // Package gatehouse is the whole authentication gate as a library: the same server that the command
-// gatehouse runs, as an http.Handler.
-//
-//	config := gatehouse.DefaultConfig()
-//	config.Issuer = "https://login.example.com/"
-//	config.Database.URL = gatehouse.NewSecret("sqlite:/var/lib/gatehouse/gatehouse.db")
-//	config.MasterKeys = []gatehouse.Secret{gatehouse.NewSecret(os.Getenv("MASTER_KEY"))} // openssl rand -base64 32
-//	config.Mail.Host, config.Mail.From = "mail.example.com", "login@example.com"
-//	house, err := gatehouse.Open(ctx, config)
-//	if err != nil { … }
-//	defer house.Close()
-//	http.ListenAndServeTLS(":443", "cert.pem", "key.pem", house)
+// gatehouse runs, as an http.Handler. [Open] makes one of a [Config].
 //
 // A test that wants the real server starts it with package gatehousetest instead. An application
 // that is to be protected imports package guard, and nothing of this.

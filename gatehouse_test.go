@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	gatehouse "github.com/gatehouse-dev/gatehouse"
+	"github.com/gatehouse-dev/gatehouse"
 )
 
 // A program that embeds the house has a listener of its own: it names no certificate, no proxy and

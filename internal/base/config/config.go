@@ -39,7 +39,7 @@ type Config struct {
 	// The keys that protect secrets in the database: each 32 random bytes in base64, as
 	// `openssl rand -base64 32` prints them. The first seals; the others only open what they
 	// sealed before. Add a new key in front, run `gatehouse masterkey rotate`, then remove the
-	// old one. Lose them and every user's second factor and every signing key is lost.
+	// old one. Lose them, and every signing key and every refresh token is lost.
 	MasterKeys []Secret `yaml:"master_keys"`
 
 	// The sender of sign-up codes and password links.
