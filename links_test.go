@@ -89,6 +89,23 @@ func anchors(page string) map[string]bool {
 	return found
 }
 
+// Who looks for something begins at the map.
+func TestArchitectureNamesEveryFolder(t *testing.T) {
+	page := string(read(t, "docs/architecture.md"))
+	for _, floor := range []string{"internal", "internal/core", "internal/endpoint", "internal/web", "internal/base", "protocol", "guard"} {
+		rooms, err := os.ReadDir(floor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, room := range rooms {
+			hidden := room.Name() == "internal" || room.Name() == "testdata" // of those beside it
+			if room.IsDir() && !hidden && !strings.Contains(page, room.Name()+"/") {
+				t.Errorf("docs/architecture.md says nothing of %s/%s/", floor, room.Name())
+			}
+		}
+	}
+}
+
 func TestLinksAreRead(t *testing.T) {
 	page := "# A `code` and, *more*\n[a](b.md#c) ![p](img/x.png \"title\") `[no](x)`\n```sh\n[no](y)\n```\n"
 	if got := strings.Join(links(page), " "); got != "b.md#c img/x.png" {
