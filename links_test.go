@@ -89,6 +89,37 @@ func anchors(page string) map[string]bool {
 	return found
 }
 
+// What the documentation tells people to type or to open is there: targets of make, and files and folders.
+func TestNamesInTheDocumentation(t *testing.T) {
+	targets := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^([a-z]+):`).FindAllStringSubmatch(string(read(t, "Makefile")), -1) {
+		targets[m[1]] = true
+	}
+	made := regexp.MustCompile("(?m)(?:^|`|&& )make ([a-z]+)")
+	named := regexp.MustCompile("(?:^|[\\s`('\"=])((?:\\./)?(?:cmd|docs|e2e|examples|gatehousetest|guard|internal|protocol|scripts|testdata|tools)/[\\w./-]*)")
+	for _, page := range markdown(t) {
+		text := string(read(t, page))
+		for _, code := range slices.Concat(fenced.FindAllString(text, -1), codeSpan.FindAllString(fenced.ReplaceAllString(text, ""), -1)) {
+			for _, m := range made.FindAllStringSubmatch(code, -1) {
+				if !targets[m[1]] {
+					t.Errorf("%s: there is no make %s", page, m[1])
+				}
+			}
+			for _, m := range named.FindAllStringSubmatch(code, -1) {
+				here, beside := strings.TrimRight(m[1], "."), filepath.Join(filepath.Dir(page), m[1])
+				if !there(here) && !there(beside) && !strings.Contains(here, "DATE") {
+					t.Errorf("%s: there is no %s", page, here)
+				}
+			}
+		}
+	}
+}
+
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // Who looks for something begins at the map.
 func TestArchitectureNamesEveryFolder(t *testing.T) {
 	page := string(read(t, "docs/architecture.md"))
