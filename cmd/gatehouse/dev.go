@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/config"
+	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/shell"
 	"github.com/gatehouse-dev/gatehouse/internal/server"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
@@ -42,32 +43,21 @@ func (c *devCommand) Run() error {
 }
 
 func (c *devCommand) run(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return err
-	}
-	file := filepath.Join(c.Data, "dev.json")
-	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err // what stands there must not be taken for what is running
-	}
 	listeners, port, err := listenLoopback(c.Addr)
 	if err != nil {
 		return err
 	}
 	defer closeAll(listeners)
-	issuer := devIssuer(port)
-	masterKey, err := devMasterKey(filepath.Join(c.Data, "master.key"))
-	if err != nil {
-		return err
-	}
-	settings := config.Default()
-	settings.Issuer = issuer
-	settings.Database.URL = config.NewSecret("sqlite:" + filepath.Join(c.Data, "gatehouse.db"))
-	settings.MasterKeys = []config.Secret{masterKey}
-	house, err := server.Open(ctx, server.Options{Config: settings, Log: log, Dev: &server.Dev{}})
+	issuer, file := devIssuer(port), filepath.Join(c.Data, "dev.json")
+	house, err := c.open(ctx, issuer, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, house.Close()) }()
+	// The folder is ours now: what an earlier house wrote there must not be taken for what is running.
+	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 
 	demos, err := startDemos(issuer, c.Data, log)
 	if err != nil {
@@ -105,6 +95,33 @@ func (c *devCommand) run(ctx context.Context, out io.Writer, log *slog.Logger) (
 	}
 	summary.print(out, file)
 	return serveAll(ctx, listeners, handler, house.EndStreams, log)
+}
+
+// open opens the house in the folder, or says what to do about the folder.
+func (c *devCommand) open(ctx context.Context, issuer string, log *slog.Logger) (*server.House, error) {
+	house, err := c.openFolder(ctx, issuer, log)
+	switch {
+	case errors.Is(err, db.ErrLocked):
+		return nil, fmt.Errorf("--data %s: another gatehouse dev keeps its house there. Stop that one, or choose another folder with --data DIR", c.Data)
+	case err != nil:
+		return nil, fmt.Errorf("--data %s: %s\nChoose another folder with --data DIR; an empty one begins anew", c.Data, explain(err))
+	}
+	return house, nil
+}
+
+func (c *devCommand) openFolder(ctx context.Context, issuer string, log *slog.Logger) (*server.House, error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, err
+	}
+	masterKey, err := devMasterKey(filepath.Join(c.Data, "master.key"))
+	if err != nil {
+		return nil, err
+	}
+	settings := config.Default()
+	settings.Issuer = issuer
+	settings.Database.URL = config.NewSecret("sqlite:" + filepath.Join(c.Data, "gatehouse.db"))
+	settings.MasterKeys = []config.Secret{masterKey}
+	return server.Open(ctx, server.Options{Config: settings, Log: log, Dev: &server.Dev{}})
 }
 
 // listenLoopback listens on the same port of 127.0.0.1 and, where there is IPv6, ::1: browsers try
@@ -154,17 +171,22 @@ func devIssuer(port int) string {
 // devMasterKey reads the key that seals the data folder's secrets, making it at the first start.
 func devMasterKey(path string) (config.Secret, error) {
 	raw, err := os.ReadFile(path)
-	if err == nil {
-		return config.NewSecret(string(raw)), nil
+	if errors.Is(err, os.ErrNotExist) {
+		key := make([]byte, masterKeyBytes)
+		rand.Read(key)
+		raw = base64.StdEncoding.AppendEncode(nil, key)
+		err = writeWhole(path, raw)
 	}
-	if !errors.Is(err, os.ErrNotExist) {
+	if err != nil {
 		return config.Secret{}, err
 	}
-	key := make([]byte, 32)
-	rand.Read(key)
-	encoded := base64.StdEncoding.EncodeToString(key)
-	return config.NewSecret(encoded), os.WriteFile(path, []byte(encoded), 0o600)
+	if key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(raw))); err != nil || len(key) != masterKeyBytes {
+		return config.Secret{}, fmt.Errorf("%s holds no master key, which is %d bytes in base64", path, masterKeyBytes)
+	}
+	return config.NewSecret(string(raw)), nil
 }
+
+const masterKeyBytes = 32
 
 // serveAll serves one handler on all listeners until ctx ends, then lets requests finish.
 func serveAll(ctx context.Context, listeners []net.Listener, handler http.Handler, leaving func(), log *slog.Logger) error {
@@ -232,29 +254,38 @@ func (s devSummary) print(out io.Writer, file string) {
 			bold, dim, reset = "\x1b[1;32m", "\x1b[2m", "\x1b[0m"
 		}
 	}
-	line := func(label, value, note string) {
-		if note != "" {
-			note = "  " + dim + note + reset
+	type row struct{ label, value, note string }
+	block := func(rows ...row) {
+		width := 0
+		for _, r := range rows {
+			width = max(width, len(r.value))
 		}
-		fmt.Fprintf(out, "  %-10s %s%s%s%s\n", label, bold, value, reset, note)
+		for _, r := range rows {
+			fmt.Fprintf(out, "  %-10s %s%s%s%s  %s%s%s\n", r.label, bold, r.value, reset, strings.Repeat(" ", width-len(r.value)), dim, r.note, reset)
+		}
+		fmt.Fprintln(out)
 	}
 	fmt.Fprintf(out, "\n  Gatehouse is open.\n\n")
-	line("start", s.Issuer, "everything below, in one picture")
-	line("inbox", s.Inbox, "every mail the house writes")
+	places := []row{{"start", s.Issuer, "everything below, in one picture"}, {"inbox", s.Inbox, "every mail the house writes"}}
 	for _, d := range s.Demos {
-		line("demo", d.URL, d.Name)
+		places = append(places, row{"demo", d.URL, d.Name})
 	}
-	fmt.Fprintln(out)
+	block(places...)
+	longest := 0
 	for _, u := range s.Users {
-		line("sign in", u.Email+"  "+u.Password, u.Note)
+		longest = max(longest, len(u.Email))
 	}
-	fmt.Fprintln(out)
-	line("issuer", s.Issuer, "the domain or issuer of your SDK")
+	var people []row
+	for _, u := range s.Users {
+		people = append(people, row{"sign in", fmt.Sprintf("%-*s  %s", longest, u.Email, u.Password), u.Note})
+	}
+	block(people...)
+	yours := []row{{"issuer", s.Issuer, "the domain or issuer of your SDK"}, {"audience", s.APIs[0].Audience, "the API that your access tokens are for"}}
 	for _, c := range s.Clients[:2] {
-		line("client", c.ClientID, c.Name+", "+c.Type)
+		yours = append(yours, row{"client", c.ClientID, c.Name + ", " + c.Type})
 	}
-	line("yours", ownApplication(file), "a client, and the code for your own application")
-	fmt.Fprintf(out, "\n  %sAll of it, with secrets, is in %s. Press Ctrl+C to close.%s\n\n", dim, file, reset)
+	block(append(yours, row{"yours", ownApplication(file), "a client, and the code for your own application"})...)
+	fmt.Fprintf(out, "  %sAll of it, with secrets, is in %s. Press Ctrl+C to close.%s\n\n", dim, file, reset)
 }
 
 // command is how somebody calls this program who has just called it: from its source with go run, which
@@ -283,13 +314,17 @@ func nearby(dir string) string {
 	return dir
 }
 
-// writeJSON writes a file that only its owner can read, whole or not at all.
 func writeJSON(path string, v any) error {
 	raw, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".new", append(raw, '\n'), 0o600); err != nil {
+	return writeWhole(path, append(raw, '\n'))
+}
+
+// writeWhole writes a file that only its owner can read, whole or not at all.
+func writeWhole(path string, raw []byte) error {
+	if err := os.WriteFile(path+".new", raw, 0o600); err != nil {
 		return err
 	}
 	return os.Rename(path+".new", path)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,6 +53,7 @@ func setUp(env *testscript.Env) error {
 		defer l.Close()
 		ports[i] = l.Addr().(*net.TCPAddr).Port
 	}
+	env.Setenv("PORT", fmt.Sprint(ports[0]))
 	env.Setenv("HOUSE", fmt.Sprintf("http://127.0.0.1:%d", ports[0]))
 	env.Setenv("OPERATIONS", fmt.Sprintf("http://127.0.0.1:%d", ports[1]))
 	env.Setenv("GATEHOUSE_CONFIG", "gatehouse.yaml")
@@ -79,14 +81,19 @@ func newKey(ts *testscript.TestScript, remove bool, args []string) {
 	ts.Check(os.WriteFile(path, []byte(strings.Join(keys, "\n")+"\n"), 0o600))
 }
 
-// json NAME VAR: puts a member of the JSON on stdout, or of the first object in it, into a variable.
+// json MEMBER VAR [NAME]: puts a member of the JSON on stdout, of the first object in it or of the one with this name,
+// into a variable.
 func readJSON(ts *testscript.TestScript, _ bool, args []string) {
 	var object map[string]any
 	text := ts.ReadFile("stdout")
-	if list := []json.RawMessage{}; json.Unmarshal([]byte(text), &list) == nil && len(list) > 0 {
-		text = string(list[0])
+	if list := []map[string]any{}; json.Unmarshal([]byte(text), &list) == nil && len(list) > 0 {
+		object = list[0]
+		if len(args) > 2 {
+			object = list[slices.IndexFunc(list, func(o map[string]any) bool { return o["name"] == args[2] })]
+		}
+	} else {
+		ts.Check(json.Unmarshal([]byte(text), &object))
 	}
-	ts.Check(json.Unmarshal([]byte(text), &object))
 	value, ok := object[args[0]]
 	if !ok {
 		ts.Fatalf("no %s in %s", args[0], ts.ReadFile("stdout"))

@@ -35,6 +35,8 @@ var (
 	// ErrText says that a statement was given text that is not UTF-8, or that holds a NUL: neither engine keeps such text, so
 	// nothing was written, and no row has it. Whoever sent it was wrong (400), not the house.
 	ErrText error = &fault.Error{Code: fault.Invalid, Message: "This holds characters that are not text.", Err: errors.New("text must be UTF-8 without NUL")}
+	// ErrLocked says that another process has the SQLite database open for writing. [Open] returns it.
+	ErrLocked = errors.New("another process has this database open for writing")
 	// ErrClosed is returned by every method after [DB.Close].
 	ErrClosed = errors.New("the database is closed")
 )

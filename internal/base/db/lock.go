@@ -21,8 +21,7 @@ func lockFile(path string) (*fileLock, error) {
 	}
 	if !taken {
 		f.Close()
-		return nil, fmt.Errorf("another process has this database open for writing (it holds %s); "+
-			"SQLite serves one gatehouse process, several need PostgreSQL", path)
+		return nil, fmt.Errorf("%w (it holds %s); SQLite serves one gatehouse process, several need PostgreSQL", ErrLocked, path)
 	}
 	return &fileLock{f}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
@@ -120,10 +121,10 @@ type Extra struct {
 	BackchannelLogoutURI string
 }
 
-// Seed writes what is missing and brings the rest up to date; what a developer has added stays.
+// Seed writes what is missing, and the addresses that today's ports make; what a developer has changed stays.
 func Seed(ctx context.Context, h *server.House, extras []Extra) (*Content, error) {
-	s := seeder{House: h, content: &Content{APIs: []API{{Audience: Audience, Permissions: []string{ReadShows, WriteShows}}, {Audience: Billing, Permissions: []string{ReadBilling}}}}}
-	for _, plan := range []func(context.Context) error{s.planClients(extras), s.planAPI, s.planPeople} {
+	s := seeder{House: h, extras: extras, content: &Content{APIs: []API{{Audience: Audience, Permissions: []string{ReadShows, WriteShows}}, {Audience: Billing, Permissions: []string{ReadBilling}}}}}
+	for _, plan := range []func(context.Context) error{s.planClients, s.planAPI, s.planPeople} {
 		if err := plan(ctx); err != nil {
 			return nil, fmt.Errorf("demo: %w", err)
 		}
@@ -146,6 +147,7 @@ func Seed(ctx context.Context, h *server.House, extras []Extra) (*Content, error
 type seeder struct {
 	*server.House
 	content *Content
+	extras  []Extra
 	worker  string // client id of the machine that speaks for the API
 	writes  []func(*db.Tx) error
 }
@@ -193,7 +195,7 @@ func localhost(ports []string, paths ...string) []string {
 	return out
 }
 
-func (s *seeder) planClients(extras []Extra) func(context.Context) error {
+func (s *seeder) planClients(ctx context.Context) error {
 	tvShows := map[string]oauth.Scope{Audience: {ReadShows, WriteShows}}
 	worker := machine(Machine, tvShows)
 	worker.Grants[grants.RevocationsAudience(s.Tenant)] = oauth.Scope{grants.ReadRevocations} // the API's guard follows the feed as this client
@@ -205,7 +207,7 @@ func (s *seeder) planClients(extras []Extra) func(context.Context) error {
 		thirdParty(regularWeb(ThirdParty, quickstart("/callback"), quickstart(""))),
 	}
 	wanted = append(wanted, exampleClients()...)
-	for _, e := range extras {
+	for _, e := range s.extras {
 		switch e.Type {
 		case apps.SPA:
 			wanted = append(wanted, spa(e.Name, e.RedirectURIs, e.LogoutURLs, e.WebOrigins))
@@ -215,18 +217,16 @@ func (s *seeder) planClients(extras []Extra) func(context.Context) error {
 		wanted[len(wanted)-1].BackchannelLogoutURI = e.BackchannelLogoutURI
 	}
 	wanted = append(wanted, machine(Management, map[string]oauth.Scope{s.Tenant.ManagementAudience(): s.managementScope()}))
-	return func(ctx context.Context) error {
-		existing, err := s.Apps.Clients(ctx, s.Tenant, "", 1000)
-		if err != nil {
-			return err
-		}
-		for _, w := range wanted {
-			if err := s.planClient(w, existing); err != nil {
-				return fmt.Errorf("client %s: %w", w.Name, err)
-			}
-		}
-		return nil
+	existing, err := s.Apps.Clients(ctx, s.Tenant, "", 1000)
+	if err != nil {
+		return err
 	}
+	for _, w := range wanted {
+		if err := s.planClient(ctx, w, existing); err != nil {
+			return fmt.Errorf("client %s: %w", w.Name, err)
+		}
+	}
+	return nil
 }
 
 func (s *seeder) managementScope() oauth.Scope {
@@ -239,7 +239,7 @@ func (s *seeder) managementScope() oauth.Scope {
 
 // planClient creates a client or gives the one of this name what it lacks. Its secret follows from the
 // master key, so that it is the same at the next start although only its hash is stored.
-func (s *seeder) planClient(w *apps.Client, existing []*apps.Client) error {
+func (s *seeder) planClient(ctx context.Context, w *apps.Client, existing []*apps.Client) error {
 	secret := ""
 	if w.Confidential() {
 		mac, err := s.Seal.MAC("demo client secret", s.Seal.CurrentID(), []byte(w.Name))
@@ -251,11 +251,11 @@ func (s *seeder) planClient(w *apps.Client, existing []*apps.Client) error {
 	}
 	write := s.Apps.CreateClient
 	if i := slices.IndexFunc(existing, func(c *apps.Client) bool { return c.Name == w.Name }); i >= 0 {
-		w.ClientID, w.CreatedAt, write = existing[i].ClientID, existing[i].CreatedAt, s.Apps.UpdateClient
-		w.RedirectURIs = union(w.RedirectURIs, existing[i].RedirectURIs)
-		w.LogoutURLs = union(w.LogoutURLs, existing[i].LogoutURLs)
-		w.BackchannelLogoutURI = cmp.Or(w.BackchannelLogoutURI, existing[i].BackchannelLogoutURI)
-		w.WebOrigins = union(w.WebOrigins, existing[i].WebOrigins)
+		kept, err := s.kept(ctx, existing[i], w)
+		if err != nil {
+			return err
+		}
+		w, write = kept, s.Apps.UpdateClient
 	}
 	if w.Name == Machine {
 		s.worker = w.ClientID
@@ -267,6 +267,54 @@ func (s *seeder) planClient(w *apps.Client, existing []*apps.Client) error {
 	})
 	s.plan(func(tx *db.Tx) error { return write(tx, w) })
 	return nil
+}
+
+// kept returns a client as a developer has left it, with what it lacks: the addresses of today's ports, the
+// secret that is printed, and the APIs whose names follow the issuer in place of those of an earlier one.
+func (s *seeder) kept(ctx context.Context, had, wanted *apps.Client) (*apps.Client, error) {
+	c := *had
+	c.SecretHash = wanted.SecretHash
+	c.RedirectURIs = union(wanted.RedirectURIs, had.RedirectURIs)
+	c.LogoutURLs = union(wanted.LogoutURLs, had.LogoutURLs)
+	c.WebOrigins = union(wanted.WebOrigins, had.WebOrigins)
+	c.BackchannelLogoutURI = cmp.Or(wanted.BackchannelLogoutURI, had.BackchannelLogoutURI)
+	if s.running(had.Name) {
+		c.DefaultRedirectURI = wanted.DefaultRedirectURI
+	}
+	c.Grants = map[string]oauth.Scope{}
+	for audience, scope := range had.Grants {
+		stale, err := s.isOfAnotherIssuer(ctx, audience)
+		if err != nil {
+			return nil, err
+		}
+		if !stale {
+			c.Grants[audience] = scope
+		}
+	}
+	for audience, scope := range wanted.Grants {
+		if _, has := c.Grants[audience]; !has || strings.HasPrefix(audience, s.Tenant.Issuer) {
+			c.Grants[audience] = scope
+		}
+	}
+	stale, err := s.isOfAnotherIssuer(ctx, had.Audience)
+	if stale {
+		c.Audience = wanted.Audience
+	}
+	return &c, err
+}
+
+// isOfAnotherIssuer reports whether an audience is an API of the house itself, by a name it had on another port.
+func (s *seeder) isOfAnotherIssuer(ctx context.Context, audience string) (bool, error) {
+	api, err := s.Apps.API(ctx, s.Tenant, audience)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil && api.System && !strings.HasPrefix(audience, s.Tenant.Issuer), err
+}
+
+// running reports whether this is the client of one of the demo applications, which have new ports each time.
+func (s *seeder) running(name string) bool {
+	return slices.ContainsFunc(s.extras, func(e Extra) bool { return e.Name == name })
 }
 
 // maxKept bounds what a client keeps of addresses from earlier starts on other ports.
