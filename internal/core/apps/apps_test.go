@@ -190,6 +190,23 @@ func TestThreat_AD07_NamesAreNames(t *testing.T) {
 	}
 }
 
+// An origin is what a browser may send as one: it goes into the policy of a page and onto the terminal
+// of whoever runs the house.
+func TestThreat_AD07_OriginsAreOrigins(t *testing.T) {
+	for origin, ok := range map[string]bool{
+		"https://shop.example": true, "http://localhost:3000": true, "http://127.0.0.1:3000": true, "https://[::1]:3000": true, "https://xn--caf-dma.example": true,
+		"https://shop.example/": false, "https://SHOP.example": false, "https://shop.example:443": false, "http://shop.example:80": false, "https://*.example": false,
+		"https://a\u202eb.example": false, "https://caf\u00e9.example": false, "https://a;b.example": false, "https://a'b.example": false, "https://a,b.example": false,
+		"https://a\"b": false, "https://a(b)": false, "https://a$b": false, "https://": false, "https://a@b": false, "https://a:x": false, "https://a b": false, "null": false,
+	} {
+		client, _ := apps.NewClient("x", apps.SPA)
+		client.WebOrigins = []string{origin}
+		if err := client.Validate(); (err == nil) != ok {
+			t.Errorf("%q: %v", origin, err)
+		}
+	}
+}
+
 // Client ids and secrets are made here, of one alphabet that no encoding changes.
 func TestThreat_TK20_ClientIDsAreMadeHere(t *testing.T) {
 	seen := map[string]bool{}

@@ -135,12 +135,12 @@ func (c *Client) validateGrants() error {
 	return nil
 }
 
-// isOrigin reports whether s is scheme://host[:port] of http or https, as a browser's Origin
-// header has it.
+// isOrigin reports whether s is scheme://host[:port] of http or https, to the letter as a browser's
+// Origin header has it: nothing else can ever be the same, and hosts of other letters, or with
+// punctuation, would stand on terminals and in a page's policy.
 func isOrigin(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" &&
-		s == u.Scheme+"://"+u.Host && s == strings.ToLower(s) && !strings.ContainsAny(u.Host, "*@\\")
+	origin, ok := oauth.Origin(s)
+	return ok && origin == s && s == strings.ToLower(s)
 }
 
 // Validate checks an API as it is to be stored. The error is a [fault.Error] that names the field
