@@ -73,7 +73,7 @@ func (c *devCommand) run(ctx context.Context, out io.Writer, log *slog.Logger) (
 	}
 	content.APIs[0].URL = demos.api.url()
 	summary := devSummary{Issuer: issuer, Inbox: issuer[:len(issuer)-1] + server.PathInbox, Demos: demos.links(), Content: *content}
-	house.Dev.Start = summary.startPage(file)
+	house.Dev.Start, house.Dev.CheckCommand = summary.startPage(file), inHouse("app check", file)
 	handler, err := house.Handler()
 	if err != nil {
 		return err
@@ -298,8 +298,11 @@ func command() string {
 }
 
 // ownApplication is the command that makes a client for one's own application, in the house that wrote file.
-func ownApplication(file string) string {
-	return command() + " app create --data " + shell.Quote(nearby(filepath.Dir(file)))
+func ownApplication(file string) string { return inHouse("app create", file) }
+
+// inHouse is a verb on the house that wrote file.
+func inHouse(verb, file string) string {
+	return command() + " " + verb + " --data " + shell.Quote(nearby(filepath.Dir(file)))
 }
 
 // nearby names a folder as somebody would who is where the command runs.

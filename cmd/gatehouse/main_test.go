@@ -146,7 +146,7 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("%s never comes", args[0])
 }
 
-// post STATUS URL FORM: sends a form as a program would, and demands a status.
+// post STATUS URL FORM [TEXT]: sends a form as a program would, and demands a status, and a text in the answer.
 func post(ts *testscript.TestScript, _ bool, args []string) {
 	resp, err := (&http.Client{}).Post(args[1], "application/x-www-form-urlencoded", strings.NewReader(args[2]))
 	ts.Check(err)
@@ -155,6 +155,9 @@ func post(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if !strings.HasPrefix(resp.Status, args[0]) {
 		ts.Fatalf("%s: %s %s", args[1], resp.Status, body)
+	}
+	if len(args) > 3 && !strings.Contains(string(body), args[3]) {
+		ts.Fatalf("%s does not say %s, but %s", args[1], args[3], body)
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -24,6 +25,7 @@ type DevStart = page.DevStart
 // devRoutes are there in a house of development alone.
 func (h *House) devRoutes(forms *signin.Handler, render *page.Renderer) []route {
 	forms.DevUsers = func() []page.DevUser { return h.Dev.Start.Users }
+	forms.CheckCommand = func() string { return cmp.Or(h.Dev.CheckCommand, "gatehouse app check") }
 	get := func(handler http.HandlerFunc) map[string]http.Handler {
 		return map[string]http.Handler{http.MethodGet: handler, http.MethodHead: handler}
 	}
@@ -40,7 +42,7 @@ func (h *House) devRoutes(forms *signin.Handler, render *page.Renderer) []route 
 			}
 			p := page.Inbox{Frame: page.Frame{TenantName: h.Tenant.Settings.Name}}
 			for _, e := range entries {
-				p.Mails = append(p.Mails, page.MailSummary{URL: PathInbox + "/" + e.ID, To: e.To, Subject: e.Subject, Preview: preview(e), When: e.At})
+				p.Mails = append(p.Mails, page.MailSummary{URL: PathInbox + "/" + e.ID, To: e.To, Subject: e.Subject, Preview: preview(e), When: e.At.Local()})
 			}
 			render.Render(w, r, http.StatusOK, p)
 		})},
@@ -52,7 +54,7 @@ func (h *House) devRoutes(forms *signin.Handler, render *page.Renderer) []route 
 			}
 			render.Render(w, r, http.StatusOK, page.InboxMail{
 				Frame: page.Frame{TenantName: h.Tenant.Settings.Name}, InboxURL: PathInbox,
-				From: h.Tenant.Settings.Name, To: e.To, Subject: e.Subject, When: e.At, Code: CodeIn(e.Text), Text: e.Text,
+				From: h.Tenant.Settings.Name, To: e.To, Subject: e.Subject, When: e.At.Local(), Code: CodeIn(e.Text), Text: e.Text,
 			})
 		})},
 	}

@@ -46,6 +46,8 @@ type Options struct {
 type Dev struct {
 	// Start is shown on the start page; it may be set until the house serves.
 	Start DevStart
+	// CheckCommand is how this house's developer calls gatehouse app check; a client id follows.
+	CheckCommand string
 }
 
 // House is an open house: its database, its subjects, and its one tenant. A command works with it

@@ -184,18 +184,18 @@ func (h *Handler) WebMessage(w http.ResponseWriter, r *http.Request, origin stri
 func (h *Handler) Error(w http.ResponseWriter, r *http.Request, status int, e *oauth.Error) {
 	h.Render.Render(w, r, status, page.ErrorPage{
 		Frame: h.plain(tenant.From(r.Context())), Code: e.Code, Description: e.Description, Fix: e.Hint,
-		Parameter: e.Parameter, Expected: e.Expected, Got: e.Got, Command: checkCommand(r, e),
+		Parameter: e.Parameter, Expected: e.Expected, Got: e.Got, Command: h.checkCommand(r, e),
 	})
 }
 
 // checkCommand tells a developer what is wrong and how to put it right, where it is a matter of what a client
 // has registered. It offers nothing that came with the request but the client's id.
-func checkCommand(r *http.Request, e *oauth.Error) string {
+func (h *Handler) checkCommand(r *http.Request, e *oauth.Error) string {
 	client := r.URL.Query().Get("client_id")
-	if client == "" || len(e.Expected) == 0 {
+	if client == "" || len(e.Expected) == 0 || h.CheckCommand == nil {
 		return ""
 	}
-	return "gatehouse app check " + shell.Quote(client)
+	return h.CheckCommand() + " " + shell.Quote(client)
 }
 
 // fail draws what went wrong in a verb: too many attempts, too much to do, or our own failure.

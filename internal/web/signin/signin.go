@@ -43,7 +43,7 @@ type Authorization interface {
 	SignOutConfirmed(w http.ResponseWriter, r *http.Request, f browser.Flow, s *signin.Session)
 }
 
-// Handler serves the forms. All fields but DevUsers are required; none changes once it serves.
+// Handler serves the forms. All fields but the last two are required; none changes once it serves.
 type Handler struct {
 	Clock         clock.Clock
 	Seal          *seal.Keyring
@@ -55,6 +55,7 @@ type Handler struct {
 	Render        *page.Renderer
 	Log           *slog.Logger
 	DevUsers      func() []page.DevUser // shown on the sign-in page of a house of development
+	CheckCommand  func() string         // what says what is wrong with a client, whose id follows; likewise
 }
 
 // Paths of the pages.

@@ -366,9 +366,10 @@ func fields(v url.Values, pairs ...string) url.Values {
 // A developer whose address is not registered is told the command that says so, and how to register it.
 func TestErrorPageNamesTheCheck(t *testing.T) {
 	i := servertest.New(t, servertest.Options{})
+	i.House.Dev.CheckCommand = "gatehouse app check --data .gatehouse"
 	spa := i.Content.Client(demo.SPA).ClientID
 	for query, want := range map[string]string{
-		"client_id=" + spa + "&response_type=code&redirect_uri=https://elsewhere.test/cb": "gatehouse app check " + spa,
+		"client_id=" + spa + "&response_type=code&redirect_uri=https://elsewhere.test/cb": "gatehouse app check --data .gatehouse " + spa,
 		"client_id=nobody&response_type=code":                                             "",
 	} {
 		body := i.NewBrowser(t).Get("/authorize?" + query).Body
