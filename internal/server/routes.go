@@ -9,9 +9,6 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/base/limit"
-	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
-	"github.com/gatehouse-dev/gatehouse/internal/core/browser"
-	core "github.com/gatehouse-dev/gatehouse/internal/core/signin"
 	"github.com/gatehouse-dev/gatehouse/internal/endpoint/leaks"
 	"github.com/gatehouse-dev/gatehouse/internal/endpoint/oauth"
 	"github.com/gatehouse-dev/gatehouse/internal/web/page"
@@ -49,7 +46,7 @@ func (h *House) routes() ([]route, *signin.Handler, error) {
 	}
 	machines := &oauth.Server{
 		Clock: h.Clock, Seal: h.Seal, Apps: h.Apps, Access: h.Access, APIKeys: h.APIKeys, Keys: h.Keys, Grants: h.Grants, People: h.People, SignIn: h.SignIn,
-		Logouts: h.Logouts, Checkup: h.Checkup, Log: h.Log, Pages: pages{people}, ClientFailures: limit.NewCounter(10, time.Minute, 100_000),
+		Logouts: h.Logouts, Checkup: h.Checkup, Log: h.Log, Pages: people, ClientFailures: limit.NewCounter(10, time.Minute, 100_000),
 	}
 	people.Authorization = machines
 	management, err := h.managementAPI()
@@ -75,29 +72,6 @@ func (h *House) pageOptions() page.Options {
 		return page.Options{}
 	}
 	return page.Options{Dev: true, InboxURL: PathInbox, StartURL: PathStart}
-}
-
-// pages lends the forms for people to the endpoints for machines.
-type pages struct{ *signin.Handler }
-
-func (p pages) SignIn(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, reason browser.Reason) {
-	p.SignInPage(w, r, f, c, reason)
-}
-
-func (p pages) Consent(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, api *apps.API, s *core.Session) {
-	p.ConsentPage(w, r, f, c, api, s)
-}
-
-func (p pages) ChooseAccount(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, s *core.Session) {
-	p.ChooseAccountPage(w, r, f, c, s)
-}
-
-func (p pages) ConfirmSignOut(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, s *core.Session) {
-	p.SignOutPage(w, r, f, c, s)
-}
-
-func (p pages) SignedOut(w http.ResponseWriter, r *http.Request, astray bool) {
-	p.SignedOutPage(w, r, astray)
 }
 
 func machineRoutes(s *oauth.Server) []route {

@@ -245,9 +245,6 @@ func allowedScope(client *apps.Client, api *apps.API, asked oauth.Scope) (oauth.
 	return allowed, nil
 }
 
-// acrOfPassword is the only authentication context there is: a password.
-const acrOfPassword = signin.ACRPassword
-
 // resolveHint turns an id_token_hint into whom it is about. A hint never authenticates anyone.
 func (s *Server) resolveHint(ctx context.Context, tn *tenant.Tenant, client *apps.Client, f *browser.Flow) error {
 	if f.Request.IDTokenHint == "" {
@@ -269,7 +266,7 @@ func meetDemand(f *browser.Flow) error {
 	switch {
 	case err != nil:
 		return oauth.NewError(oauth.InvalidRequest, "claims demands an acr or a sub in a form that is not understood.").WithCause(err)
-	case len(d.ACR) > 0 && !slices.Contains(d.ACR, acrOfPassword):
+	case len(d.ACR) > 0 && !slices.Contains(d.ACR, signin.ACRPassword):
 		return oauth.NewError(oauth.UnmetAuthenticationRequirements, "The demanded authentication context can not be reached.")
 	case d.Subject != "" && f.HintSubject != "" && d.Subject != f.HintSubject:
 		return oauth.NewError(oauth.InvalidRequest, "id_token_hint and claims name two people.")
@@ -388,7 +385,7 @@ func (s *Server) Restart(w http.ResponseWriter, r *http.Request, f browser.Flow,
 		s.errorPage(w, r, err)
 		return
 	}
-	s.Pages.SignIn(w, r, f, client, browser.FlowWasExpired)
+	s.Pages.SignInPage(w, r, f, client, browser.FlowWasExpired)
 }
 
 // resume goes on with a flow that came back from a page. The client may have changed meanwhile.
@@ -434,12 +431,12 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, f browser.Flow,
 	}
 	switch due {
 	case stepSignIn:
-		s.Pages.SignIn(w, r, f, client, reason)
+		s.Pages.SignInPage(w, r, f, client, reason)
 	case stepChooseAccount:
-		s.Pages.ChooseAccount(w, r, f, client, found)
+		s.Pages.ChooseAccountPage(w, r, f, client, found)
 	case stepConsent:
 		f.Shown = f.Request.Scope
-		s.Pages.Consent(w, r, f, client, api, found)
+		s.Pages.ConsentPage(w, r, f, client, api, found)
 	default:
 		s.issue(w, r, f, client, found)
 	}

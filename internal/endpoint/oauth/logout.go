@@ -163,7 +163,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, l logout) {
 		s.goOn(w, r, to)
 	case !navigated(r) || !l.mayEnd(found):
 		f := browser.Flow{StartedAt: s.now(), Logout: &to}
-		s.Pages.ConfirmSignOut(w, r, f, l.client, found)
+		s.Pages.SignOutPage(w, r, f, l.client, found)
 	default:
 		s.endSession(w, r, found, to)
 	}
@@ -219,7 +219,7 @@ func (s *Server) signedOut(w http.ResponseWriter, r *http.Request, to browser.Lo
 // goOn leads to where the application wants, if that was allowed.
 func (s *Server) goOn(w http.ResponseWriter, r *http.Request, to browser.Logout) {
 	if to.ReturnTo == "" {
-		s.Pages.SignedOut(w, r, to.Astray)
+		s.Pages.SignedOutPage(w, r, to.Astray)
 		return
 	}
 	seeOther(w, to.ReturnTo)

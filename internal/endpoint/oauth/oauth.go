@@ -29,7 +29,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
-// Server serves the endpoints. All fields but Dev are required; none changes once it serves.
+// Server serves the endpoints. All fields are required; none changes once it serves.
 type Server struct {
 	Clock   clock.Clock
 	Seal    *seal.Keyring
@@ -47,23 +47,21 @@ type Server struct {
 	Checkup *checkup.Record
 	// ClientFailures counts failed client authentications per client and network.
 	ClientFailures *limit.Counter
-	// Dev shows hints to everyone, not only to operators.
-	Dev bool
 }
 
 // Pages draws what a person sees on the way through an authorization request or a sign-out.
 type Pages interface {
-	// SignIn asks the person to sign in. reason says why.
-	SignIn(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, reason browser.Reason)
-	// Consent asks whether the client may do what f.Shown names.
-	Consent(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, api *apps.API, s *signin.Session)
-	// ChooseAccount asks whether to go on as the person who is signed in.
-	ChooseAccount(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, s *signin.Session)
-	// ConfirmSignOut asks whether to sign out.
-	ConfirmSignOut(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, s *signin.Session)
-	// SignedOut says that the session has ended. astray: the application wanted the person back at an
+	// SignInPage asks the person to sign in. reason says why.
+	SignInPage(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, reason browser.Reason)
+	// ConsentPage asks whether the client may do what f.Shown names.
+	ConsentPage(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, api *apps.API, s *signin.Session)
+	// ChooseAccountPage asks whether to go on as the person who is signed in.
+	ChooseAccountPage(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, s *signin.Session)
+	// SignOutPage asks whether to sign out.
+	SignOutPage(w http.ResponseWriter, r *http.Request, f browser.Flow, c *apps.Client, s *signin.Session)
+	// SignedOutPage says that the session has ended. astray: the application wanted the person back at an
 	// address that is not registered for it.
-	SignedOut(w http.ResponseWriter, r *http.Request, astray bool)
+	SignedOutPage(w http.ResponseWriter, r *http.Request, astray bool)
 	// Error says that a request can not be served.
 	Error(w http.ResponseWriter, r *http.Request, status int, e *oauth.Error)
 	// FormPost hands a response to the application by form_post.
