@@ -275,7 +275,7 @@ func TestThreat_AZ15_DemandedSubject(t *testing.T) {
 	page := b.Authorize(demo.SPA, "claims", demand(bob))
 	expectPage(t, page, http.StatusOK, titleSignIn)
 	i.Clock.Advance(time.Second)
-	expectPage(t, b.As(page, demo.Reader), http.StatusOK, titleSignIn) // still not whom the application demands
+	expectPage(t, b.As(page, demo.Reader), http.StatusOK, titleSignIn, "asks for another account") // still not whom the application demands
 	expectCode(t, i, b.As(page, demo.Stranger), to)
 }
 
@@ -296,7 +296,7 @@ func TestThreat_AZ15_HintsAuthenticateNobody(t *testing.T) {
 	page := b.Authorize(demo.SPA, "id_token_hint", bob.IDToken)
 	expectPage(t, page, http.StatusOK, titleSignIn)
 	i.Clock.Advance(time.Second)
-	expectPage(t, b.As(page, demo.Reader), http.StatusOK, titleSignIn) // still not whom the application expects
+	expectPage(t, b.As(page, demo.Reader), http.StatusOK, titleSignIn, "asks for another account") // still not whom the application expects
 	expectCode(t, i, b.As(page, demo.Stranger), to)
 	expectCode(t, i, other.Authorize(demo.SPA, "id_token_hint", bob.IDToken), to)
 

@@ -29,8 +29,13 @@ const (
 )
 
 // expectPage demands a page by its status and title.
-func expectPage(t testing.TB, p *servertest.Page, status int, title string) {
+func expectPage(t testing.TB, p *servertest.Page, status int, title string, says ...string) {
 	t.Helper()
+	for _, text := range says {
+		if !strings.Contains(p.Body, text) {
+			t.Errorf("the page does not say %q:\n%s", text, p.Body)
+		}
+	}
 	if p.StatusCode != status || p.Title() != title {
 		t.Fatalf("got %s %q (Location %q), want %d %q", p.Status, p.Title(), p.Header.Get("Location"), status, title)
 	}

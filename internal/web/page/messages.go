@@ -29,6 +29,7 @@ const (
 	NoticePasswordChanged Message = "notice.password_changed"
 	NoticeRestarted       Message = "notice.restarted"     // the page was too old and starts over
 	NoticeSignInAgain     Message = "notice.sign_in_again" // the application wants a fresh sign-in
+	NoticeOtherPerson     Message = "notice.other_person"  // the application wants another account than the one that is signed in
 	NoticeDevice          Message = "notice.device"        // a device waits to be let in
 	NoticeAstray          Message = "notice.astray"        // SignedOut: the application asked for an address that is not its own
 )

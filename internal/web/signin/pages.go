@@ -73,8 +73,10 @@ func (h *Handler) SignInPage(w http.ResponseWriter, r *http.Request, f browser.F
 			h.showSignUp(w, r, http.StatusOK, f, c, f.Request.LoginHint)
 			return
 		}
-	case browser.SignInAgain, browser.OtherPerson:
+	case browser.SignInAgain:
 		notice = page.NoticeSignInAgain
+	case browser.OtherPerson:
+		notice = page.NoticeOtherPerson
 	case browser.FlowWasExpired:
 		notice = page.NoticeRestarted
 	}
