@@ -257,8 +257,8 @@ func TestThreat_AZ08_Downgrade(t *testing.T) {
 func TestThreat_AZ12_Hints(t *testing.T) {
 	for _, change := range []string{"response_type=token", "response_type=token id_token", "response_mode=fragment", "response_type=id_token"} {
 		_, err := oauth.ParseAuthorizationRequest(request(change))
-		if err == nil || !strings.Contains(err.Hint, "Use ") {
-			t.Errorf("%s: the hint does not say what to use instead: %v", change, err)
+		if err == nil || !strings.Contains(err.Description, ": use ") || !strings.Contains(err.Hint, "No token ever travels in a URL") {
+			t.Errorf("%s: the application is not told what to use instead: %v", change, err)
 		}
 	}
 	for _, c := range []struct{ responseType, mode string }{{"id_token", "form_post"}, {"code id_token", "form_post"}, {"id_token code", "form_post"}, {"code", "query"}, {"code", "form_post"}, {"code", "web_message"}, {"code", ""}} {

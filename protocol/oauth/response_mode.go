@@ -27,8 +27,8 @@ func (m ResponseMode) Supported() bool {
 func checkResponseMode(t ResponseType, m ResponseMode) *Error {
 	switch {
 	case m == "" && t.HasIDToken(), m == "fragment":
-		return NewError(InvalidRequest, "The response mode fragment is not supported.").
-			WithHint("No token ever travels in a URL here. Use response_mode=form_post for ID tokens; query, form_post or web_message for codes.")
+		return NewError(InvalidRequest, "The response mode fragment is not supported: use form_post for ID tokens, and query for codes.").
+			WithHint("No token ever travels in a URL here. In a browser, response_mode=web_message serves silent renewal.")
 	case m != "" && !m.Supported():
 		return NewError(InvalidRequest, "This response_mode does not exist here.").
 			WithHint("Use query, form_post or web_message.")

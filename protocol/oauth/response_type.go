@@ -38,8 +38,8 @@ func parseResponseType(s string) (ResponseType, *Error) {
 	case t.HasCode() || t.HasIDToken():
 		return t, nil
 	case slices.Contains(values, "token"):
-		return "", NewError(UnsupportedResponseType, "Access tokens are not returned by the authorization endpoint.").
-			WithHint("No token ever travels in a URL here. Use response_type=code with PKCE; in a browser, response_mode=web_message serves silent renewal.")
+		return "", NewError(UnsupportedResponseType, "Access tokens are not returned by the authorization endpoint: use response_type=code with PKCE.").
+			WithHint("No token ever travels in a URL here. In a browser, response_mode=web_message serves silent renewal.")
 	}
 	return "", NewError(UnsupportedResponseType, "This response_type does not exist here.").
 		WithHint("Use response_type=code.")
