@@ -2,12 +2,14 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
+	"github.com/gatehouse-dev/gatehouse/internal/core/people"
 	"github.com/gatehouse-dev/gatehouse/internal/core/signin"
 )
 
@@ -30,12 +32,12 @@ func TestThreat_AD09_SetUpIsGoneAfterwards(t *testing.T) {
 		return err
 	}
 	for _, guess := range []string{"", "admin", token[1:], token + "x"} {
-		if err := enter(guess, "eve@example.com"); !fault.Is(err, fault.NotFound) {
+		if err := enter(guess, "eve@example.com"); !errors.Is(err, people.ErrTicket) {
 			t.Errorf("with the token %q: %v", guess, err)
 		}
 	}
 	r.clock.Advance(time.Hour)
-	if err := enter(token, "late@example.com"); !fault.Is(err, fault.NotFound) {
+	if err := enter(token, "late@example.com"); !errors.Is(err, people.ErrTicket) {
 		t.Errorf("after an hour: %v", err)
 	}
 	_, token, err = h.FirstAdministrator(ctx)
@@ -46,7 +48,7 @@ func TestThreat_AD09_SetUpIsGoneAfterwards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := enter(token, "older@example.com"); !fault.Is(err, fault.NotFound) {
+	if err := enter(token, "older@example.com"); !errors.Is(err, people.ErrTicket) {
 		t.Errorf("with a token that was replaced: %v", err)
 	}
 	if err := enter(newer, "ada@example.com"); err != nil {

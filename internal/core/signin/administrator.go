@@ -15,7 +15,7 @@ import (
 // AdminTicketLifetime is how long the token for the first administrator is good for.
 const AdminTicketLifetime = time.Hour
 
-// errHasAdministrator hides the way in once it has been used.
+// errNothingToSetUp hides the way in once it has been used.
 func errNothingToSetUp() error {
 	return fault.New(fault.NotFound, "There is an administrator already.")
 }
@@ -43,21 +43,30 @@ func (s *SignIn) IssueAdminTicket(ctx context.Context, tn *tenant.Tenant) (token
 	return token, nil
 }
 
-// AdminTicketOpen returns nil if the token can still make the first administrator, and a NotFound
-// fault if it is wrong, used or expired.
-func (s *SignIn) AdminTicketOpen(ctx context.Context, tn *tenant.Tenant, token string) error {
+// adminTicketOpen is what is wrong with a token before any work is done for it: [people.ErrTicket],
+// or NotFound once there is an administrator.
+func (s *SignIn) adminTicketOpen(ctx context.Context, tn *tenant.Tenant, token string) error {
 	_, err := s.people.TicketUser(ctx, tn, people.Administrator, token)
-	if errors.Is(err, people.ErrTicket) {
-		return errNothingToSetUp()
+	if !errors.Is(err, people.ErrTicket) {
+		return err
 	}
-	return err
+	has, errHas := s.access.Administered(ctx, tn)
+	switch {
+	case errHas != nil:
+		return errHas
+	case has:
+		return errNothingToSetUp()
+	default:
+		return err
+	}
 }
 
 // CreateFirstAdmin makes the first administrator and signs them in. Of any number of callers, with
-// one token or several, one succeeds. Faults: NotFound without a good token and once there is an
-// administrator, Invalid about "email" or "password", [people.ErrTaken].
+// one token or several, one succeeds. Errors: [people.ErrTicket] for a token that is wrong or expired,
+// a NotFound fault once there is an administrator, whatever the token, Invalid about "email" or
+// "password", [people.ErrTaken].
 func (s *SignIn) CreateFirstAdmin(ctx context.Context, tn *tenant.Tenant, token string, u SignUp, from From) (*Result, error) {
-	if err := s.AdminTicketOpen(ctx, tn, token); err != nil {
+	if err := s.adminTicketOpen(ctx, tn, token); err != nil {
 		return nil, err
 	}
 	if err := s.people.CheckPassword(tn, u.Password, u.Email, u.Name); err != nil {
@@ -77,9 +86,7 @@ func (s *SignIn) CreateFirstAdmin(ctx context.Context, tn *tenant.Tenant, token 
 		if has {
 			return errNothingToSetUp()
 		}
-		if _, err := s.people.SpendTicket(tx, people.Administrator, token); errors.Is(err, people.ErrTicket) {
-			return errNothingToSetUp()
-		} else if err != nil {
+		if _, err := s.people.SpendTicket(tx, people.Administrator, token); err != nil {
 			return err
 		}
 		account, err := s.people.Insert(tx, people.NewUser{Email: u.Email, EmailVerified: true, Profile: u.Profile, PasswordHash: hash})

@@ -9,6 +9,7 @@
 package signin
 
 import (
+	"context"
 	"net/netip"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/mail"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
+	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 )
 
 // ACRPassword is the "acr" of a sign-in with a password alone.
@@ -41,6 +43,8 @@ type Access interface {
 	MakeAdministrator(tx *db.Tx, userID string) error
 	// HasAdministrator reports whether anybody holds a permission at the tenant's management API.
 	HasAdministrator(tx *db.Tx, managementAudience string) (bool, error)
+	// Administered is HasAdministrator outside a transaction.
+	Administered(ctx context.Context, tn *tenant.Tenant) (bool, error)
 	// WithdrawAll takes every permission from a user who is to be deleted.
 	WithdrawAll(tx *db.Tx, userID string) error
 }

@@ -120,9 +120,17 @@ func (a fakeAccess) MakeAdministrator(tx *db.Tx, userID string) error {
 	return err
 }
 
+const countPermissions = `SELECT COUNT(*) FROM user_permissions WHERE tenant_id = $1 AND audience = $2`
+
 func (fakeAccess) HasAdministrator(tx *db.Tx, audience string) (bool, error) {
 	var n int
-	err := tx.QueryRow(`SELECT COUNT(*) FROM user_permissions WHERE tenant_id = $1 AND audience = $2`, audience).Scan(&n)
+	err := tx.QueryRow(countPermissions, audience).Scan(&n)
+	return n > 0, err
+}
+
+func (fakeAccess) Administered(ctx context.Context, tn *tenant.Tenant) (bool, error) {
+	var n int
+	err := tn.DB.QueryRow(ctx, countPermissions, tn.ManagementAudience()).Scan(&n)
 	return n > 0, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
 )
@@ -25,6 +26,7 @@ const (
 	titleSignedOut  = "You are signed out"
 	titleNoCookies  = "Cookies are switched off"
 	titleLimit      = "Too many attempts"
+	titleSetUp      = "Set up <bdi>Gatehouse</bdi>"
 	titleError      = "This request can’t be served"
 )
 
@@ -377,4 +379,33 @@ func TestErrorPageNamesTheCheck(t *testing.T) {
 			t.Errorf("%s: %s", query, body)
 		}
 	}
+}
+
+// Whoever mistypes the token types it again; the page is gone once it has worked.
+func TestFirstAdministrator(t *testing.T) {
+	i := servertest.New(t, servertest.Options{})
+	ctx := t.Context()
+	if err := i.House.SignIn.Delete(ctx, i.House.Tenant, i.UserID(t, demo.Administrator), audit.System()); err != nil {
+		t.Fatal(err)
+	}
+	_, token, err := i.House.FirstAdministrator(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := i.NewBrowser(t)
+	form := expect(t, b.Get("/u/first-administrator"), http.StatusOK, titleSetUp)
+	p := form
+	for wrong, told := range map[string]string{token[1:]: "This token is wrong", token: "at least 12 characters"} {
+		p = expect(t, b.Press(p, "create_admin", "token", wrong, "email", newcomer, "password", "short"), http.StatusUnprocessableEntity, titleSetUp)
+		if !strings.Contains(p.Body, told) || !strings.Contains(p.Body, newcomer) {
+			t.Errorf("the page does not say %q, or has forgotten the address:\n%s", told, p.Body)
+		}
+	}
+	if p = b.Press(p, "create_admin", "token", " "+token+"\n", "email", newcomer, "password", newPassword); p.StatusCode != http.StatusSeeOther || who(b) != newcomer {
+		t.Errorf("%s; signed in is %q", p.Status, who(b))
+	}
+	for _, token := range []string{token, "guessed"} {
+		expect(t, b.Press(form, "create_admin", "token", token, "email", "eve@example.com", "password", newPassword), http.StatusNotFound, titleError)
+	}
+	expect(t, b.Get("/u/first-administrator"), http.StatusNotFound, titleError)
 }
