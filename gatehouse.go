@@ -67,11 +67,6 @@ func Open(ctx context.Context, c *Config, log *slog.Logger) (*Server, error) {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.work.Go(func() { house.Run(background) })
-	s.work.Go(func() {
-		if err := house.Prepare(background); err != nil && background.Err() == nil {
-			house.Log.Error("signing keys could not be made", "error", err)
-		}
-	})
 	return s, nil
 }
 

@@ -82,11 +82,6 @@ func (c *devCommand) run(ctx context.Context, out io.Writer, log *slog.Logger) (
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var work sync.WaitGroup
 	work.Go(func() { house.Run(background) })
-	work.Go(func() {
-		if err := house.Prepare(background); err != nil && background.Err() == nil {
-			log.Error("signing keys could not be made", "error", err)
-		}
-	})
 	defer work.Wait()
 	defer stop()
 

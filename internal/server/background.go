@@ -11,17 +11,21 @@ import (
 
 // Intervals of what goes on by itself.
 const (
-	watchEvery = time.Second
 	sweepEvery = 10 * time.Minute
 	usesEvery  = time.Minute     // at most so often it is written when a key was last used
 	checkEvery = 2 * time.Second // so long after it went wrong, gatehouse app check knows; nothing is written where nothing was
 )
 
-// Run does the work that goes on beside requests, until ctx ends: it delivers mail, tells
-// applications of sign-outs, notices what other nodes have changed, and deletes what can no longer
-// mean anything. It returns when all of it has stopped.
+// Run does the work that goes on beside requests, until ctx ends: it makes the signing keys that are
+// missing, delivers mail, tells applications of sign-outs, notices what other nodes have changed, and
+// deletes what can no longer mean anything. It returns when all of it has stopped.
 func (h *House) Run(ctx context.Context) {
 	var all sync.WaitGroup
+	all.Go(func() {
+		if err := h.Prepare(ctx); err != nil && ctx.Err() == nil {
+			h.Log.Error("signing keys could not be made", "error", err)
+		}
+	})
 	all.Go(func() {
 		if err := h.Outbox.Run(ctx); err != nil && ctx.Err() == nil {
 			h.Log.Error("mail is not delivered any more", "error", err)

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
 	"github.com/gatehouse-dev/gatehouse/internal/base/config"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/base/feed"
 	"github.com/gatehouse-dev/gatehouse/internal/base/outbound"
 	"github.com/gatehouse-dev/gatehouse/internal/base/seal"
@@ -129,10 +131,27 @@ func (h *House) open(ctx context.Context) (err error) {
 		return err
 	}
 	h.wire()
-	if err := h.ensureManagementAPI(ctx); err != nil {
+	if err := h.ensureAPI(ctx, h.Tenant.ManagementAudience(), "Gatehouse Management API", ManagementPermissions()); err != nil {
 		return err
 	}
-	return h.ensureRevocationFeed(ctx)
+	return h.ensureAPI(ctx, grants.RevocationsAudience(h.Tenant), "Gatehouse Revocations", RevocationPermissions())
+}
+
+// ensureAPI registers an API of the house's own in a new tenant, and gives it the permissions of this
+// version in one that another version made.
+func (h *House) ensureAPI(ctx context.Context, audience, name string, permissions []apps.Permission) error {
+	api, err := h.Apps.API(ctx, h.Tenant, audience)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		api = apps.NewAPI(audience, name)
+		api.System, api.Permissions, api.AllowOfflineAccess = true, permissions, false
+		return h.Tenant.DB.Write(ctx, func(tx *db.Tx) error { return h.Apps.CreateAPI(tx, api) })
+	case err != nil || slices.Equal(api.Permissions, permissions):
+		return err
+	}
+	changed := *api
+	changed.Permissions = permissions
+	return h.Tenant.DB.Write(ctx, func(tx *db.Tx) error { return h.Apps.UpdateAPI(tx, &changed) })
 }
 
 // wire makes the subjects of the core, each from those below it.

@@ -1,11 +1,8 @@
 package server
 
 import (
-	"context"
 	"net/http"
 
-	"github.com/gatehouse-dev/gatehouse/internal/base/db"
-	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/admin"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
@@ -65,24 +62,4 @@ func (h *House) managementAPI() (route, error) {
 		Log: h.Log, Permissions: ManagementPermissions(), PasswordLink: signin.PasswordLink,
 	})
 	return route{path: management.Prefix, prefix: true, all: api}, err
-}
-
-// ensureManagementAPI registers the house's own API in a new tenant, and adds permissions that
-// came with a new version.
-func (h *House) ensureManagementAPI(ctx context.Context) error {
-	audience, wanted := h.Tenant.ManagementAudience(), ManagementPermissions()
-	api, err := h.Apps.API(ctx, h.Tenant, audience)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		api = apps.NewAPI(audience, "Gatehouse Management API")
-		api.System, api.Permissions, api.AllowOfflineAccess = true, wanted, false
-		return h.Tenant.DB.Write(ctx, func(tx *db.Tx) error { return h.Apps.CreateAPI(tx, api) })
-	case err != nil:
-		return err
-	case len(api.Permissions) == len(wanted):
-		return nil
-	}
-	changed := *api
-	changed.Permissions = wanted
-	return h.Tenant.DB.Write(ctx, func(tx *db.Tx) error { return h.Apps.UpdateAPI(tx, &changed) })
 }

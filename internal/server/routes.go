@@ -161,7 +161,7 @@ func table(routes []route, people *signin.Handler) http.Handler {
 			return found, true
 		}
 		for _, p := range prefixes {
-			if strings.HasPrefix(path, p.path) && path == cleanPath(path) {
+			if strings.HasPrefix(path, p.path) && canonical(path) {
 				return p, true
 			}
 		}
@@ -185,14 +185,14 @@ func table(routes []route, people *signin.Handler) http.Handler {
 	})
 }
 
-// cleanPath returns the path if it is canonical, and something else if it is not.
-func cleanPath(path string) string {
+// canonical reports whether a path can be written in no other way.
+func canonical(path string) bool {
 	for _, odd := range []string{"//", "/./", "/../", "%", ";", "\\"} {
-		if strings.Contains(path, odd) || strings.HasSuffix(path, "/..") || strings.HasSuffix(path, "/.") {
-			return ""
+		if strings.Contains(path, odd) {
+			return false
 		}
 	}
-	return path
+	return !strings.HasSuffix(path, "/.") && !strings.HasSuffix(path, "/..")
 }
 
 // notFound answers a browser that navigates with a page, and everything else in JSON that any

@@ -12,11 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
-	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
-	core "github.com/gatehouse-dev/gatehouse/internal/core/signin"
-	"github.com/gatehouse-dev/gatehouse/internal/web/signin"
 )
 
 // What a connection is given. A body is at most a mebibyte, so whoever needs longer for one is slow
@@ -108,11 +103,6 @@ func (s *Service) Run(ctx context.Context, notice func() time.Duration) error {
 	defer work.Wait()
 	defer stop()
 	work.Go(func() { s.house.Run(background) })
-	work.Go(func() {
-		if err := s.house.Prepare(background); err != nil && background.Err() == nil {
-			s.house.Log.Error("signing keys could not be made", "error", err)
-		}
-	})
 
 	failed := make(chan error, 2)
 	if s.operations != nil {
@@ -191,25 +181,4 @@ func tlsConfig(c *certificate) *tls.Config {
 		},
 		GetCertificate: c.get,
 	}
-}
-
-// FirstAdministrator returns the page and the token with which the first administrator is made, or
-// nothing when there is one. Print it where the operator alone sees it.
-func (h *House) FirstAdministrator(ctx context.Context) (page, token string, err error) {
-	token, err = h.SignIn.IssueAdminTicket(ctx, h.Tenant)
-	if fault.Is(err, fault.NotFound) {
-		return "", "", nil
-	}
-	if err != nil {
-		return "", "", err
-	}
-	return h.Tenant.URL(signin.PathFirstAdmin), token, nil
-}
-
-// PasswordLink returns the address of a page on which a user chooses a password, once. With send
-// the user is mailed it, too.
-func (h *House) PasswordLink(ctx context.Context, userID string, valid time.Duration, send bool, by audit.Origin) (string, error) {
-	return h.SignIn.IssuePasswordLink(ctx, h.Tenant, core.Link{
-		UserID: userID, Valid: valid, Mail: send, URL: func(token string) string { return signin.PasswordLink(h.Tenant, token) },
-	}, by)
 }
