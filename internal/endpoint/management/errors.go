@@ -47,20 +47,25 @@ func refusalOf(err error) *refusal {
 	if errors.Is(err, oauth.ErrNoToken) {
 		return &refusal{status: http.StatusUnauthorized, code: "unauthorized", message: "Missing authentication", cause: err}
 	}
-	if e, ok := errors.AsType[*oauth.Error](err); ok {
-		return &refusal{status: e.Status(), code: e.Code, message: e.Description, cause: err}
-	}
+	named, isNamed := errors.AsType[*oauth.Error](err)
 	e, ok := errors.AsType[*fault.Error](err)
+	if isNamed && (!ok || e.Field == "") {
+		return &refusal{status: named.Status(), code: named.Code, message: named.Description, cause: err}
+	}
 	if !ok {
 		e = fault.Wrap(fault.Internal, err, "")
 	}
 	message := fault.MessageOf(err)
 	switch e.Code {
 	case fault.Invalid:
+		code := "invalid_body"
+		if isNamed {
+			code = named.Code
+		}
 		if e.Field != "" {
 			message = "Payload validation error: " + e.Field + ": " + message
 		}
-		return &refusal{status: http.StatusBadRequest, code: "invalid_body", message: message, cause: err}
+		return &refusal{status: http.StatusBadRequest, code: code, message: message, cause: err}
 	case fault.Forbidden:
 		return &refusal{status: http.StatusForbidden, code: "operation_not_allowed", message: message, cause: err}
 	case fault.NotFound, fault.Gone:

@@ -73,9 +73,18 @@ func TestClients(t *testing.T) {
 		{"oidc_logout": m{"backchannel_logout_urls": []string{"https://a.example/", "https://b.example/"}}},
 		{"oidc_logout": m{"backchannel_logout_urls": []string{""}}},
 		{"oidc_logout": m{"backchannel_logout_initiators": m{"mode": "custom"}}},
-		{"app_type": "native"}, // it has no server to be told at
 	} {
-		c.want(400, "PATCH", "clients/"+id, bad)
+		message := c.want(400, "PATCH", "clients/"+id, bad).get("message")
+		for field := range bad {
+			if !strings.Contains(message, field) {
+				t.Errorf("%v is refused with %q, which does not name the field", bad, message)
+			}
+		}
+	}
+	c.want(400, "PATCH", "clients/"+id, m{"app_type": "native"}) // it has no server to be told of a sign-out at
+	if got := c.want(400, "PATCH", "clients/"+id, m{"callbacks": []string{"https://shop.example/*"}}); got.get("errorCode") != "invalid_redirect_uri" ||
+		!strings.Contains(got.get("message"), "https://shop.example/*: Wildcards do not exist") {
+		t.Errorf("a wildcard is refused with %s", got.raw)
 	}
 	if got := c.want(200, "PATCH", "clients/"+id, m{"oidc_logout": m{"backchannel_logout_urls": []string{}}}); strings.Contains(got.raw, "/logout") {
 		t.Errorf("it is told still: %s", got.raw)
