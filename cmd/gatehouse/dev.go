@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -36,13 +35,8 @@ type devCommand struct {
 }
 
 // Run serves until it is interrupted.
-func (c *devCommand) Run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return c.run(ctx, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
-}
-
-func (c *devCommand) run(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
+func (c *devCommand) Run(ctx context.Context, to streams) (err error) {
+	log := slog.New(slog.NewTextHandler(to.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	listeners, port, err := listenLoopback(c.Addr)
 	if err != nil {
 		return err
@@ -88,7 +82,7 @@ func (c *devCommand) run(ctx context.Context, out io.Writer, log *slog.Logger) (
 	if err := writeJSON(file, summary); err != nil {
 		return err
 	}
-	summary.print(out, file)
+	summary.print(to.Out, file)
 	return serveAll(ctx, listeners, handler, house.EndStreams, log)
 }
 
