@@ -41,8 +41,7 @@ func TestStaticSites(t *testing.T) {
 					b.At(home)
 					b.See("Hello, " + drive.Newcomer.Email)
 					v.callAndRenew(b, s.name)
-					v.rotateKeys(h, b)
-					v.lookAround(b)
+					v.lookAround(b, v.rotateKeys(h, b))
 					v.leave(b)
 					v.popup(b)
 				})
@@ -99,9 +98,9 @@ func (v *visit) callAndRenew(b *drive.Tab, name string) {
 	b.See(aShow)
 }
 
-// rotateKeys renews, calls and signs in, in another tab, while the house changes its keys.
-func (v *visit) rotateKeys(h *drive.ClockHouse, b *drive.Tab) {
-	other := v.me.Tab()
+// rotateKeys renews, calls and signs in, in another tab, while the house changes its keys. It returns that tab.
+func (v *visit) rotateKeys(h *drive.ClockHouse, b *drive.Tab) (other *drive.Tab) {
+	other = v.me.Tab()
 	h.RotateKeys(proof.Times(1, 8), func() error {
 		was, served := tokenID(b), h.Served()
 		b.Press("Renew the token")
@@ -118,10 +117,12 @@ func (v *visit) rotateKeys(h *drive.ClockHouse, b *drive.Tab) {
 		other.See("Hello, " + drive.Newcomer.Email)
 		return nil
 	})
+	return other
 }
 
-// lookAround reloads, goes back, and opens another tab.
-func (v *visit) lookAround(b *drive.Tab) {
+// lookAround reloads, goes back, opens one more tab, and signs out: no tab shows anything of the person then,
+// neither one that loads anew nor one that asks for a token.
+func (v *visit) lookAround(b, other *drive.Tab) {
 	b.Press("Profile")
 	b.See("Your profile", drive.Newcomer.Email)
 	b.Keep("static-profile")
@@ -145,6 +146,8 @@ func (v *visit) lookAround(b *drive.Tab) {
 	b.Press("Sign out")
 	b.At(v.home)
 	b.See("You are signed out")
+	other.Reload()
+	other.See("You are signed out")
 
 	second.Press("Renew the token")
 	second.Wait("the SDK is refused", func() bool {

@@ -6,11 +6,14 @@ import { way } from '../../static/renewal.js';
 const here = window.location.origin;
 const callback = `${here}/callback`;
 
+// The SDK's own choice, sessionStorage, belongs to one tab: it would go on showing somebody who has signed out
+// in another.
+const inMemory = new WebStorageStateStore({ store: new InMemoryWebStorage() });
 // A refresh token comes for the scope offline_access, and signinSilent uses one that is there;
 // otherwise it asks in a hidden iframe.
 const renewal = {
-  iframe: { scope },
-  memory: { scope: `${scope} offline_access`, userStore: new WebStorageStateStore({ store: new InMemoryWebStorage() }) },
+  iframe: { scope, userStore: inMemory },
+  memory: { scope: `${scope} offline_access`, userStore: inMemory },
   localstorage: { scope: `${scope} offline_access`, userStore: new WebStorageStateStore({ store: window.localStorage }) },
 }[way];
 
@@ -43,7 +46,7 @@ function startAt(path, error) {
 }
 
 async function start(error) {
-  // Another tab may have signed in: the house knows.
+  // Somebody may be signed in already: the house knows.
   if (!await manager.getUser()) await manager.signinSilent().catch(() => null);
   await showPage('TV Shows with oidc-client-ts', {
     user: async () => (await manager.getUser())?.profile,
