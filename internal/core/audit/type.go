@@ -36,21 +36,13 @@ const (
 // What happens between the house and applications.
 const (
 	ConsentGranted      Type = "consent.granted"
-	ConsentDenied       Type = "consent.denied"
 	ConsentWithdrawn    Type = "consent.withdrawn"
-	CodeIssued          Type = "code.issued"
-	CodeRedeemed        Type = "code.redeemed"
 	CodeReplayed        Type = "code.replayed"
-	RefreshTokenIssued  Type = "refresh_token.issued"
-	RefreshTokenRotated Type = "refresh_token.rotated"
 	RefreshTokenReused  Type = "refresh_token.reused"
 	RefreshTokenRevoked Type = "refresh_token.revoked"
-	AccessTokenIssued   Type = "access_token.issued"
 	AccessTokenRevoked  Type = "access_token.revoked"
-	GrantRevoked        Type = "grant.revoked"
 	LogoutDelivered     Type = "backchannel_logout.delivered"
 	LogoutFailed        Type = "backchannel_logout.failed" // given up; Detail "error" says why
-	ClientAuthFailed    Type = "client.authentication_failed"
 	DeviceApproved      Type = "device.approved"
 	DeviceDenied        Type = "device.denied"
 	UserCodesLimited    Type = "user_code.limited" // the try that used up a budget; Detail "budget" names it

@@ -50,30 +50,35 @@ const (
 	SignedOut          Kind = "ok_signed_out"
 )
 
-// wells are the kinds that go well, in the order of their places in memory and in reports.
-func wells() []Kind {
-	return []Kind{Authorized, AuthorizedSilently, CodeRedeemed, Refreshed, Credentials, DeviceApproved, Exchanged, SignedOut}
+// well is a kind that goes well, and what a report calls it.
+type well struct {
+	kind  Kind
+	title string
 }
 
-// place is where a kind that goes well stands in wells.
+// numberOfWells is how many there are.
+const numberOfWells = 8
+
+// wells are the kinds that go well, in the order of their places in memory and in reports.
+func wells() [numberOfWells]well {
+	return [...]well{
+		{Authorized, "somebody signed in"},
+		{AuthorizedSilently, "signed in silently (prompt=none)"},
+		{CodeRedeemed, "code redeemed"},
+		{Refreshed, "tokens refreshed"},
+		{Credentials, "token in its own name"},
+		{DeviceApproved, "device signed in"},
+		{Exchanged, "API key exchanged"},
+		{SignedOut, "signed out"},
+	}
+}
+
+// place is where a kind that goes well stands among wells.
 func place(k Kind) int {
-	switch k {
-	case Authorized:
-		return 0
-	case AuthorizedSilently:
-		return 1
-	case CodeRedeemed:
-		return 2
-	case Refreshed:
-		return 3
-	case Credentials:
-		return 4
-	case DeviceApproved:
-		return 5
-	case Exchanged:
-		return 6
-	case SignedOut:
-		return 7
+	for i, w := range wells() {
+		if w.kind == k {
+			return i
+		}
 	}
 	panic("checkup: " + string(k) + " is nothing that goes well")
 }

@@ -77,19 +77,12 @@ func Examine(f Facts) Report {
 		return b.LastAt.Compare(a.LastAt)
 	})
 	r := Report{Seen: len(f.Entries) > 0, Findings: e.findings}
-	for _, kind := range wells() {
-		if at, ok := e.last[kind]; ok {
-			r.Lasts = append(r.Lasts, Last{kind, wellTitle(kind), at})
+	for _, w := range wells() {
+		if at, ok := e.last[w.kind]; ok {
+			r.Lasts = append(r.Lasts, Last{w.kind, w.title, at})
 		}
 	}
 	return r
-}
-
-func wellTitle(k Kind) string {
-	return map[Kind]string{
-		Authorized: "somebody signed in", AuthorizedSilently: "signed in silently (prompt=none)", CodeRedeemed: "code redeemed", Refreshed: "tokens refreshed",
-		Credentials: "token in its own name", DeviceApproved: "device signed in", Exchanged: "API key exchanged", SignedOut: "signed out",
-	}[k]
 }
 
 type examination struct {

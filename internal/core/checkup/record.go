@@ -72,8 +72,8 @@ type happened struct {
 
 // touched is when each kind last went well, and when that was last written, in microseconds.
 type touched struct {
-	at      [8]atomic.Int64
-	written [8]atomic.Int64
+	at      [numberOfWells]atomic.Int64
+	written [numberOfWells]atomic.Int64
 }
 
 // New returns an empty record.
@@ -146,10 +146,10 @@ func (r *Record) take(tenantID string, all bool) map[string]map[happened]*Entry 
 			return true
 		}
 		t := value.(*touched)
-		for place, kind := range wells() {
+		for place, w := range wells() {
 			at, written := t.at[place].Load(), t.written[place].Load()
 			if at > written && (all || time.Duration(at-written)*time.Microsecond >= touchEvery) && t.written[place].CompareAndSwap(written, at) {
-				put(happened{group{key.(client), kind}, ""}, &Entry{FirstAt: db.Time(at), LastAt: db.Time(at), Count: 1})
+				put(happened{group{key.(client), w.kind}, ""}, &Entry{FirstAt: db.Time(at), LastAt: db.Time(at), Count: 1})
 			}
 		}
 		return true
