@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 )
 
 // printJSON writes v as it would stand in a file.
@@ -23,9 +24,23 @@ func table(w io.Writer, header []string, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, strings.Join(header, "\t"))
 	for _, row := range rows {
-		fmt.Fprintln(t, strings.Join(row, "\t"))
+		fmt.Fprintln(t, plain(strings.Join(row, "\t")))
 	}
 	return t.Flush()
+}
+
+// plain shows the characters by which a text could write on the terminal beyond its own place, or
+// turn what stands beside it: people are called what others say. Tabs and line ends are ours.
+func plain(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r != '\t' && r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // field is one line about a thing.
@@ -36,7 +51,7 @@ func details(w io.Writer, fields ...field) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, f := range fields {
 		if f.value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", f.name, f.value)
+			fmt.Fprintf(t, "%s\t%s\n", f.name, plain(f.value))
 		}
 	}
 	return t.Flush()

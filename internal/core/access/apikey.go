@@ -117,13 +117,16 @@ func (k *APIKey) ScopeAt(api *apps.API, rights oauth.Scope) oauth.Scope {
 	return asked.Intersect(api.Scopes()).Intersect(rights)
 }
 
+// turns finds what makes the text after it read backwards on a terminal.
+func turns(r rune) bool { return unicode.Is(unicode.Bidi_Control, r) }
+
 // validate checks what does not need anybody else to be asked.
 func (s *APIKeySettings) validate(kind apikey.Kind, now time.Time) error {
 	switch {
 	case strings.TrimSpace(s.Name) == "" || len(s.Name) > maxKeyName:
 		return fault.Field("name", "must have 1 to %d bytes", maxKeyName)
-	case !utf8.ValidString(s.Name), strings.ContainsFunc(s.Name, unicode.IsControl):
-		return fault.Field("name", "must not hold control characters")
+	case !utf8.ValidString(s.Name), strings.ContainsFunc(s.Name, unicode.IsControl), strings.ContainsFunc(s.Name, turns):
+		return fault.Field("name", "must not hold control characters, nor such that turn the direction of writing")
 	case apikey.Contains(s.Name):
 		return fault.Field("name", "must not hold a key: everybody may read it")
 	case !s.ExpiresAt.IsZero() && !now.Before(s.ExpiresAt):

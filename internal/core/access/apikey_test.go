@@ -206,6 +206,23 @@ func TestAPIKeyLives(t *testing.T) {
 	})
 }
 
+// The name of a key stands on the terminal of whoever runs the house, beside those of others.
+func TestThreat_AD07_KeyNamesAreNames(t *testing.T) {
+	dbtest.Each(t, schema.Files, func(t *testing.T, d *db.DB) {
+		h := node(t, d, clock.NewVirtual(noon))
+		_, clientID := h.furnish()
+		for name, ok := range map[string]bool{
+			"ci": true, "\u0645\u0641\u062a\u0627\u062d": true,
+			"a\x1b[31m": false, "a\nb": false, "a\u009b31m": false, "a\u202eb": false, "a\u2067b": false, "a\u200fb": false,
+		} {
+			n := access.NewAPIKey{APIKeyOwner: access.APIKeyOwner{ClientID: clientID, Audience: shows}, APIKeySettings: access.APIKeySettings{Name: name}}
+			if _, _, err := h.Issue(ctx, h.tn, n, ada); (err == nil) != ok || err != nil && !fault.Is(err, fault.Invalid) {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+	})
+}
+
 func TestIssueRefuses(t *testing.T) {
 	dbtest.Each(t, schema.Files, func(t *testing.T, d *db.DB) {
 		h := node(t, d, clock.NewVirtual(noon))
