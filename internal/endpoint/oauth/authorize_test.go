@@ -2,11 +2,14 @@ package oauth_test
 
 import (
 	"context"
+	"encoding/base64"
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
@@ -462,5 +465,34 @@ func TestThreat_AZ10_TargetIsJudgedAgainAfterEveryPage(t *testing.T) {
 				t.Errorf("%s by a client that was %s: %s to %q", action, name, answer.Status, answer.Header.Get("Location"))
 			}
 		}
+	}
+}
+
+// Request objects are refused, and not passed over: what one of them would have narrowed or signed is not
+// asked for in the clear instead. Nothing is fetched, and an object is no way to another address.
+func TestThreat_AZ11_RequestObjectsAreRefused(t *testing.T) {
+	i := servertest.New(t, servertest.Options{})
+	b := signedIn(t, i, demo.Reader)
+	var fetched atomic.Int64
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { fetched.Add(1) }))
+	defer elsewhere.Close()
+	encode := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	object := encode(`{"alg":"none"}`) + "." + encode(`{"redirect_uri":"https://evil.example/","scope":"openid write:shows"}`) + "."
+	for parameter, values := range map[string][]string{
+		"request":     {object, "x", object + encode("signature")},
+		"request_uri": {elsewhere.URL, elsewhere.URL + "/object.jwt#sha256", "urn:ietf:params:oauth:request_uri:pushed"},
+	} {
+		for _, value := range values {
+			expectError(t, i, b.Authorize(demo.SPA, parameter, value), redirectURI(i, demo.SPA), parameter+"_not_supported")
+			form := with(i.AuthorizeQuery(demo.SPA), parameter, value)
+			expectError(t, i, b.Post("/authorize", form), redirectURI(i, demo.SPA), parameter+"_not_supported")
+			form.Set("redirect_uri", "https://evil.example/")
+			if p := b.Get("/authorize?" + form.Encode()); p.StatusCode != http.StatusBadRequest || p.Header.Get("Location") != "" {
+				t.Errorf("%s=%.30s beside an address that is not registered: %s to %q", parameter, value, p.Status, p.Header.Get("Location"))
+			}
+		}
+	}
+	if n := fetched.Load(); n != 0 {
+		t.Errorf("%d requests went to the address that a stranger named", n)
 	}
 }
