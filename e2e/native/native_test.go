@@ -309,9 +309,11 @@ func TestLoopback(t *testing.T) {
 	h.RotateKeys(proof.Times(2, 25), func() error {
 		m.age()
 		want(t, m.run(), aShow)
-		// A second time, the person is known: no page but the last.
+		// A second time, the person is known, and asked whether it is this program that they let in.
 		again := m.start("-no-open", "login")
 		b.Open(again.says(`(http\S+/authorize\S+)`))
+		b.See("You are signed in", h.User(alice).Email)
+		b.Press("Continue to TV Shows CLI")
 		b.See("You are signed in", "Close this tab")
 		want(t, again.end(true), "You are signed in.")
 		want(t, m.run(), aShow)

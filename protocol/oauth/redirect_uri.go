@@ -281,3 +281,9 @@ func Origin(uri string) (string, bool) {
 	}
 	return scheme + "://" + strings.TrimSuffix(rest, defaultPort), true
 }
+
+// AnyonesAddress reports whether what is sent to a redirect URI can be had by any program of the machine:
+// it is a port of the machine's own, or a scheme that any program may claim. Nobody knows then which
+// program asks, so the person has to be asked, whatever was allowed before (RFC 8252 §8.6). An https
+// address is its owner's.
+func AnyonesAddress(redirectURI string) bool { return !strings.HasPrefix(redirectURI, "https://") }

@@ -290,6 +290,7 @@ const (
 	stepSignIn
 	stepChooseAccount
 	stepConsent
+	stepConfirm
 )
 
 // facts are what the next step is decided by.
@@ -298,6 +299,7 @@ type facts struct {
 	session   *signin.Session // nil for a stranger
 	now       time.Time
 	consented bool // everything asked for is allowed, by the person or because the client needs no consent
+	anyones   bool // the answer goes to where any program may wait for it
 	progress
 }
 
@@ -320,6 +322,8 @@ func next(f facts) (step, browser.Reason) {
 		return stepChooseAccount, browser.NotSignedIn
 	case (!f.consented || req.Prompt.Consent) && !f.progress.consented:
 		return stepConsent, browser.NotSignedIn
+	case f.anyones && !f.choseAccount && f.session.AuthTime.Before(f.flow.StartedAt):
+		return stepConfirm, browser.NotSignedIn
 	}
 	return stepIssue, browser.NotSignedIn
 }
@@ -424,7 +428,9 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, f browser.Flow,
 			return
 		}
 	}
-	due, reason := next(facts{flow: f, session: found, now: s.now(), consented: consented, progress: p})
+	due, reason := next(facts{
+		flow: f, session: found, now: s.now(), consented: consented, anyones: oauth.AnyonesAddress(f.Request.RedirectURI) && client.Type == apps.Native, progress: p,
+	})
 	if f.Request.Prompt.None && due != stepIssue {
 		s.respondError(w, r, client, f.Request, notWithoutPages(due))
 		return
@@ -432,7 +438,7 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, f browser.Flow,
 	switch due {
 	case stepSignIn:
 		s.Pages.SignInPage(w, r, f, client, reason)
-	case stepChooseAccount:
+	case stepChooseAccount, stepConfirm:
 		s.Pages.ChooseAccountPage(w, r, f, client, found)
 	case stepConsent:
 		f.Shown = f.Request.Scope
@@ -449,6 +455,9 @@ func notWithoutPages(due step) *oauth.Error {
 		return oauth.NewError(oauth.ConsentRequired, "Consent required")
 	case stepChooseAccount:
 		return oauth.NewError(oauth.AccountSelectionRequired, "Account selection required")
+	case stepConfirm:
+		return oauth.NewError(oauth.InteractionRequired, "Interaction required").
+			WithHint("Any program of the machine could wait at this redirect_uri: the person is asked each time.")
 	default:
 		return oauth.NewError(oauth.LoginRequired, "Login required")
 	}

@@ -508,3 +508,36 @@ func TestIDTokenAloneKeepsTheSessionInUse(t *testing.T) {
 		}
 	}
 }
+
+// Any program of the machine can name a native client and wait where it is answered (RFC 8252 §8.6): with
+// somebody signed in, and whatever they allowed before, nothing goes there unless they say so this time.
+func TestThreat_AZ14_NoProgramActsForAPersonUnasked(t *testing.T) {
+	const claimed, private, otherPort = "https://app.example/native", "com.example.app:/callback", "http://127.0.0.1:49152/callback"
+	i := servertest.New(t, servertest.Options{})
+	change(t, i, demo.Native, func(c *apps.Client) { c.RedirectURIs = append(c.RedirectURIs, private, claimed) })
+	b := signedIn(t, i, demo.Reader)
+	i.Clock.Advance(time.Minute)
+	ask := func(pairs ...string) *servertest.Page { return b.Authorize(demo.Native, pairs...) }
+	for name, party := range map[string]bool{"ours": false, "somebody else's, allowed before": true} {
+		change(t, i, demo.Native, func(c *apps.Client) { c.ThirdParty = party })
+		if party {
+			expectCode(t, i, b.Press(ask(), "allow"), redirectURI(i, demo.Native))
+			i.Clock.Advance(time.Minute)
+		}
+		for _, uri := range []string{redirectURI(i, demo.Native), otherPort, private} {
+			page := ask("redirect_uri", uri)
+			expectPage(t, page, http.StatusOK, titleSignedIn)
+			if !strings.Contains(page.Body, demo.Native) {
+				t.Errorf("%s: the page does not name who asks", name)
+			}
+			expectError(t, i, ask("redirect_uri", uri, "prompt", "none"), uri, "interaction_required")
+			if got := b.Press(page, "continue").Answer(t); got.Code == "" || got.RedirectURI != uri {
+				t.Errorf("%s: who says so is not let in: %+v", name, got)
+			}
+			expectPage(t, ask("redirect_uri", uri), http.StatusOK, titleSignedIn) // saying so was for once
+		}
+		expectCode(t, i, ask("redirect_uri", claimed, "prompt", "none"), claimed)
+	}
+	// Others have their own page at their address.
+	expectCode(t, i, b.Authorize(demo.SPA, "prompt", "none"), redirectURI(i, demo.SPA))
+}

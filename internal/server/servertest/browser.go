@@ -299,6 +299,8 @@ func (i *Instance) TokensIn(t testing.TB, b *Browser, clientName string, pairs .
 	p := b.Authorize(clientName, pairs...)
 	if strings.Contains(p.Body, `action="/u/consent"`) {
 		p = b.Press(p, "allow")
+	} else if strings.Contains(p.Body, `value="continue"`) { // as who is signed in
+		p = b.Press(p, "continue")
 	}
 	tokens := i.Redeem(t, clientName, p.Answer(t))
 	if tokens.Error != "" {
