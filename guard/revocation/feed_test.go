@@ -471,6 +471,20 @@ func TestPollOnTheWayOfRequests(t *testing.T) {
 	})
 }
 
+// A session that was used while its end could not be heard of may sleep for as long as rules are kept,
+// counted from then: silence that lasts longer than rules are kept beyond that would give it back.
+func TestThreat_LO07_NoSilenceOutlastsARule(t *testing.T) {
+	for silence, ok := range map[time.Duration]bool{0: true, 2 * time.Second: true, time.Minute: true, time.Minute + 1: false, 10 * time.Minute: false, time.Hour: false} {
+		feed, err := revocation.Poll(revocation.Options{Issuer: issuer, ClientID: "app", ClientSecret: "s3cret", StaleAfter: silence})
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "StaleAfter") {
+			t.Errorf("silence for %v: %v", silence, err)
+		}
+		if err == nil {
+			_ = feed.Close()
+		}
+	}
+}
+
 func TestOptionsReportEveryProblem(t *testing.T) {
 	_, err := revocation.Follow(t.Context(), revocation.Options{
 		Issuer: "http://login.example.com/", OnStale: 7, StaleAfter: time.Second, PollEvery: time.Minute, MaxRules: -1,

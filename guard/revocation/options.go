@@ -35,6 +35,9 @@ const (
 	DefaultMaxRules   = 2_000_000
 
 	minStaleAfter = 2 * time.Second // the server gives a sign of life every second
+	// maxStaleAfter is less than rules are kept for beyond [guard.RevocationsKept]. Who goes on with a session
+	// that was taken back while nobody could hear of it must not find it alive when the rule is forgotten.
+	maxStaleAfter = time.Minute
 )
 
 // Options says which feed, and what to do without it. Issuer is required, and
@@ -53,8 +56,8 @@ type Options struct {
 	// OnStale is Refuse unless it is set to Introspect.
 	OnStale Stale
 	// StaleAfter is how long the feed may be silent before it is not trusted any more:
-	// what is taken back while nobody can hear of it lives on for so long at most. At
-	// least 2 seconds; default DefaultStaleAfter.
+	// what is taken back while nobody can hear of it lives on for so long at most. From
+	// 2 seconds to a minute; default DefaultStaleAfter.
 	StaleAfter time.Duration
 	// PollEvery is how often the feed is asked while no stream can be had, and for
 	// [Poll] always. Default DefaultPollEvery; below StaleAfter.
@@ -104,6 +107,7 @@ func (o Options) complete() (Options, error) {
 	add(o.OnStale != Refuse && o.OnStale != Introspect, "OnStale is neither Refuse nor Introspect")
 	add(o.OnStale == Introspect && !credentials, "OnStale is Introspect, which needs ClientID and ClientSecret")
 	add(o.StaleAfter < minStaleAfter, "StaleAfter must be at least %v: the server gives a sign of life every second", minStaleAfter)
+	add(o.StaleAfter > maxStaleAfter, "StaleAfter must be at most %v: rules are kept for little longer than sessions may sleep", maxStaleAfter)
 	add(o.PollEvery < 0 || o.PollEvery >= o.StaleAfter, "PollEvery must be shorter than StaleAfter (%v)", o.StaleAfter)
 	add(o.MaxRules < 1, "MaxRules must be positive")
 	if o.HTTPClient == nil {
