@@ -93,7 +93,7 @@ func (c *devCommand) open(ctx context.Context, issuer string, log *slog.Logger) 
 	case errors.Is(err, db.ErrLocked):
 		return nil, fmt.Errorf("--data %s: another gatehouse dev keeps its house there. Stop that one, or choose another folder with --data DIR", c.Data)
 	case err != nil:
-		return nil, fmt.Errorf("--data %s: %s\nChoose another folder with --data DIR; an empty one begins anew", c.Data, explain(err))
+		return nil, fmt.Errorf("--data %s: %s\nChoose another folder with --data DIR; an empty one begins anew", c.Data, explain(err, flagOf))
 	}
 	return house, nil
 }
@@ -244,13 +244,16 @@ func (s devSummary) print(out io.Writer, file string) {
 		}
 	}
 	type row struct{ label, value, note string }
+	const tab = 48 // what is longer keeps no other note away
 	block := func(rows ...row) {
 		width := 0
 		for _, r := range rows {
-			width = max(width, len(r.value))
+			if len(r.value) <= tab {
+				width = max(width, len(r.value))
+			}
 		}
 		for _, r := range rows {
-			fmt.Fprintf(out, "  %-10s %s%s%s%s  %s%s%s\n", r.label, bold, r.value, reset, strings.Repeat(" ", width-len(r.value)), dim, r.note, reset)
+			fmt.Fprintf(out, "  %-10s %s%s%s%s  %s%s%s\n", r.label, bold, r.value, reset, strings.Repeat(" ", max(width-len(r.value), 0)), dim, r.note, reset)
 		}
 		fmt.Fprintln(out)
 	}

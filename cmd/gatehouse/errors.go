@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
@@ -38,10 +40,6 @@ func flagOf(field string) string {
 		return "--default-permission"
 	case "refresh_token.leeway":
 		return "--refresh-overlap"
-	case "identifier":
-		return "IDENTIFIER"
-	case "email":
-		return "EMAIL"
 	case "":
 		return ""
 	default:
@@ -49,9 +47,26 @@ func flagOf(field string) string {
 	}
 }
 
-// explain returns what the operator needs to know about an error. Who runs the command owns the
-// house, so causes are told too; secrets are in no error anyway.
-func explain(err error) string {
+// wordsOf names a field as the command line of a command does: by its flag, or as the argument that
+// stands without one.
+func wordsOf(command *kong.Node) func(field string) string {
+	return func(field string) string {
+		flag := flagOf(field)
+		for _, argument := range command.Positional {
+			if "--"+argument.Name == flag {
+				return strings.ToUpper(argument.Name)
+			}
+		}
+		return flag
+	}
+}
+
+// asItStands names a field of a file as the file does.
+func asItStands(field string) string { return field }
+
+// explain returns what the operator needs to know about an error; named is how they know a field. Who runs
+// the command owns the house, so causes are told too; secrets are in no error anyway.
+func explain(err error, named func(field string) string) string {
 	if errors.Is(err, db.ErrBusy) {
 		return "The database cannot be reached, or has too much to do: " + strings.Replace(err.Error(), db.ErrBusy.Error()+": ", "", 1)
 	}
@@ -60,8 +75,8 @@ func explain(err error) string {
 		return err.Error()
 	}
 	text := e.Message
-	if flag := flagOf(e.Field); flag != "" {
-		text = flag + ": " + text
+	if name := named(e.Field); name != "" {
+		text = name + ": " + text
 	}
 	var told *oauth.Error // the message is what it says
 	if e.Err != nil && !errors.As(e.Err, &told) && !strings.Contains(text, e.Err.Error()) {

@@ -100,7 +100,7 @@ func run(args []string, to streams) (code int) {
 		return exitUsage
 	}
 	if err := command.Run(); err != nil {
-		fmt.Fprintf(to.Err, "gatehouse: %s\n", explain(err))
+		fmt.Fprintf(to.Err, "gatehouse: %s\n", explain(err, wordsOf(command.Selected())))
 		return exitFailed
 	}
 	return 0

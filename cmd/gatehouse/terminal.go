@@ -127,7 +127,7 @@ func (a *asker) ask(question, otherwise string, check func(string) error) (strin
 			return "", err
 		}
 		if err := check(line); err != nil {
-			a.complain(explain(err))
+			a.complain(explain(err, flagOf))
 			continue
 		}
 		return line, nil

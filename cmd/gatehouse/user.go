@@ -107,7 +107,7 @@ func (c *userCreate) Run(ctx context.Context, to streams) error {
 		}
 		if len(wanted) > 0 {
 			if err := h.Admin().GrantPermissions(ctx, h.Tenant, user.ID, wanted, operator()); err != nil {
-				return fmt.Errorf("the account was made, but: %s", explain(err))
+				return fmt.Errorf("the account was made, but: %s", explain(err, flagOf))
 			}
 		}
 		link := ""
@@ -352,14 +352,14 @@ func (c *userImport) Run(ctx context.Context, to streams) error {
 			}
 			failures := []failure{}
 			for _, f := range report.Failures {
-				failures = append(failures, failure{f.Line, f.Email, explain(f.Err)})
+				failures = append(failures, failure{f.Line, f.Email, explain(f.Err, asItStands)})
 			}
 			if err := printJSON(to.Out, map[string]any{"created": report.Created, "failures": failures}); err != nil {
 				return err
 			}
 		} else {
 			for _, f := range report.Failures {
-				fmt.Fprintf(to.Err, "%s:%d: %s: %s\n", c.File, f.Line, f.Email, explain(f.Err))
+				fmt.Fprintf(to.Err, "%s:%d: %s\n", c.File, f.Line, strings.TrimPrefix(f.Email+": "+explain(f.Err, asItStands), ": "))
 			}
 			fmt.Fprintf(to.Out, "%d imported, %d left out\n", report.Created, len(report.Failures))
 		}

@@ -146,12 +146,15 @@ func isOrigin(s string) bool {
 // Validate checks an API as it is to be stored. The error is a [fault.Error] that names the field
 // as the management API spells it.
 func (a *API) Validate() error {
-	if err := cmp.Or(validName(a.Name), validText("identifier", a.Identifier, maxAudience)); err != nil {
+	if err := validText("identifier", a.Identifier, maxAudience); err != nil {
 		return err
 	}
 	u, err := url.Parse(a.Identifier)
 	if err != nil || !u.IsAbs() || u.Fragment != "" || strings.ContainsAny(a.Identifier, " \t\r\n") {
 		return fault.Field("identifier", "must be an absolute URI without fragment, such as https://api.example.com/ (nothing is ever fetched from it)")
+	}
+	if err := validName(a.Name); err != nil {
+		return err
 	}
 	switch {
 	case a.TokenDialect != DialectRFC9068 && a.TokenDialect != DialectAuth0:

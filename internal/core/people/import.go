@@ -3,11 +3,13 @@ package people
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -51,7 +53,7 @@ type imported struct {
 // ImportReport is what came of an import.
 type ImportReport struct {
 	Created  int
-	Failures []ImportFailure
+	Failures []ImportFailure // in the order of the file
 }
 
 // ImportFailure is a user that was not imported. Line counts lines in a file of lines and users in
@@ -98,7 +100,9 @@ func (p *People) Import(ctx context.Context, tn *tenant.Tenant, r io.Reader, by 
 		}
 		return nil
 	})
-	return report, errors.Join(err, flush())
+	err = errors.Join(err, flush())
+	slices.SortStableFunc(report.Failures, func(a, b ImportFailure) int { return cmp.Compare(a.Line, b.Line) })
+	return report, err
 }
 
 type importItem struct {
