@@ -414,6 +414,29 @@ func TestThreat_PW08_HangingUpIsNoWayAroundTheLimits(t *testing.T) {
 	})
 }
 
+// A link is good for one password, and not for as many hashes as its holder can hang up on.
+func TestThreat_PW08_HangingUpSpendsALink(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		u := w.user(t, "ada@example.com")
+		from := signin.From{Address: home, Browser: "b"}
+		var token string
+		if _, err := w.IssuePasswordLink(bg, w.tn, signin.Link{UserID: u.ID, URL: func(s string) string { token = s; return s }}, audit.System()); err != nil {
+			t.Fatal(err)
+		}
+		before := w.people.Hasher.Hashes()
+		for range 5 {
+			asked := w.people.Hasher.Hashes()
+			_, _ = w.UsePasswordLink(leaver{bg, func() bool { return w.people.Hasher.Hashes() > asked }}, w.tn, token, another, from)
+		}
+		if hashes := w.people.Hasher.Hashes() - before; hashes != 1 {
+			t.Errorf("%d hashes for one link", hashes)
+		}
+		if r, err := w.try("ada@example.com", another, from); err != nil || r == nil {
+			t.Errorf("the password that was set: %v", err)
+		}
+	})
+}
+
 func TestThreat_EM07_MailIsLimited(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.user(t, "known@example.com")

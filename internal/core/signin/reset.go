@@ -255,6 +255,8 @@ func (s *SignIn) UsePasswordLink(ctx context.Context, tn *tenant.Tenant, token, 
 	if err != nil {
 		return "", err
 	}
+	ctx, done := paid(ctx)
+	defer done()
 	account := &people.Account{User: *user}
 	err = tn.DB.Write(ctx, func(tx *db.Tx) error {
 		if err := s.lockConsecutive(tx, account.ID); err != nil {
