@@ -207,6 +207,44 @@ func TestThreat_LO03_NoLogoutWithoutThePerson(t *testing.T) {
 	}
 }
 
+// A hint about somebody else proves that the application does not mean who sits here: they are asked, and led
+// nowhere. A hint of a device names no session, so there it is the person that decides.
+func TestThreat_LO04_HintOfSomebodyElse(t *testing.T) {
+	i := servertest.New(t, servertest.Options{})
+	b := signedIn(t, i, demo.Stranger)
+	for _, name := range []string{demo.SPA, demo.RegularWeb, demo.Native} {
+		client := i.Content.Client(name)
+		tokens, other := application(t, i, demo.Reader, name)
+		query := logoutQuery("id_token_hint", tokens.IDToken, "client_id", client.ClientID)
+		if len(client.LogoutURLs) > 0 {
+			query += "&" + logoutQuery("post_logout_redirect_uri", client.LogoutURLs[0])
+		}
+		for _, path := range []string{"/oidc/logout?", "/v2/logout?"} {
+			if p := b.Get(path + query); p.StatusCode != http.StatusOK || p.Title() != titleSignOut || p.Header.Get("Location") != "" {
+				t.Errorf("%s, %s: %s %q to %q", name, path, p.Status, p.Title(), p.Header.Get("Location"))
+			}
+		}
+		if !alive(t, b) || !alive(t, other) {
+			t.Fatalf("%s: a hint about somebody else ended a session", name)
+		}
+	}
+}
+
+// Whoever leaves late shows an ID token that has expired, signed with a key that signs no more.
+func TestThreat_LO04_OldHint(t *testing.T) {
+	i := servertest.New(t, servertest.Options{})
+	tokens, b := application(t, i, demo.Reader, demo.SPA)
+	i.RotateKeys(t)
+	i.Clock.Advance(24 * time.Hour)
+	if fresh, _ := application(t, i, demo.Reader, demo.SPA); strings.Split(fresh.IDToken, ".")[0] == strings.Split(tokens.IDToken, ".")[0] {
+		t.Fatal("the same key signs")
+	}
+	p := b.Get("/oidc/logout?" + logoutQuery("id_token_hint", tokens.IDToken, "post_logout_redirect_uri", "http://localhost:3000"))
+	if p.Header.Get("Location") != "http://localhost:3000" || alive(t, b) {
+		t.Errorf("%s to %q", p.Status, p.Header.Get("Location"))
+	}
+}
+
 func TestThreat_LO04_HintsThatAreNone(t *testing.T) {
 	i := servertest.New(t, servertest.Options{})
 	tokens, b := application(t, i, demo.Reader, demo.SPA)
