@@ -14,6 +14,7 @@ func TestEveryViewIsAccessible(t *testing.T) {
 	for _, name := range samples {
 		b.Open(origin + "/sample/" + name)
 		b.Accessible(name)
+		b.Readable(name)
 	}
 	b.Harmless()
 }

@@ -84,6 +84,7 @@ func TestDemos(t *testing.T) {
 			b.Press("Load the shows")
 			b.See(aShow)
 			b.Accessible("demo " + form.name)
+			b.Readable("demo " + form.name)
 			form.renew(b)
 			b.Press("Load the shows")
 			b.See(aShow)

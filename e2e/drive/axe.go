@@ -64,3 +64,32 @@ func (b *Tab) Accessible(what string) {
 		}
 	}
 }
+
+// Readable demands that a page fits a narrow screen with text of twice the size (WCAG 2.2, 1.4.4 and 1.4.10), and
+// leaves room there to see what is typed.
+func (b *Tab) Readable(what string) {
+	b.T.Helper()
+	if err := Narrow.Show(b); err != nil {
+		b.T.Fatal(err)
+	}
+	for _, size := range []string{"100%", "200%"} {
+		wrong := Script[[]string](b, `(() => {
+			const root = document.documentElement, wrong = [];
+			root.style.fontSize = `+Quoted(size)+`;
+			if (root.scrollWidth > root.clientWidth) wrong.push("the page is " + root.scrollWidth + " px wide");
+			for (const e of document.querySelectorAll("input:not([type=hidden], [type=checkbox])")) {
+				const style = getComputedStyle(e), room = e.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+				if (e.offsetWidth > 1 && room < 3 * parseFloat(style.fontSize)) wrong.push(e.name + " has room for " + room + " px of text");
+			}
+			return wrong;
+		})()`)
+		for _, w := range wrong {
+			b.T.Errorf("%s, %d px, text of %s: %s", what, Narrow.width, size, w)
+		}
+		b.Keep(fmt.Sprintf("page-%s-narrow-%s", strings.ReplaceAll(what, " ", "-"), strings.TrimSuffix(size, "%")))
+	}
+	Script[chromedp.Void](b, `document.documentElement.style.fontSize = ""; undefined`)
+	if err := Desktop.Show(b); err != nil {
+		b.T.Fatal(err)
+	}
+}

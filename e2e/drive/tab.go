@@ -53,10 +53,11 @@ type Screen struct {
 	mobile        bool
 }
 
-// A Desktop's window and a Phone's.
+// A Desktop's window, a Phone's, and the narrowest that WCAG 2.2 (1.4.10) speaks of.
 var (
 	Desktop = Screen{1280, 800, false}
 	Phone   = Screen{390, 844, true}
+	Narrow  = Screen{320, 568, true}
 )
 
 func (s Screen) Show(b *Tab) error {
