@@ -34,9 +34,6 @@ type ClientAuthentication struct {
 	// percent-decoding, if that makes a difference. RFC 6749 §2.3.1 says they
 	// are encoded; some clients do not encode. Try the decoded ones first.
 	Raw *RawCredentials
-	// Header: the Authorization header was used, so a refusal carries a
-	// challenge (RFC 6749 §5.2).
-	Header bool
 }
 
 // RawCredentials are a user name and password taken literally.
@@ -77,7 +74,7 @@ func ParseClientAuthentication(h http.Header, p Params) (ClientAuthentication, e
 // parseBasic reads RFC 7617 credentials with the extra encoding of RFC 6749
 // §2.3.1.
 func parseBasic(header string, p Params) (ClientAuthentication, error) {
-	a := ClientAuthentication{Method: AuthBasic, Header: true}
+	a := ClientAuthentication{Method: AuthBasic}
 	malformed := NewError(InvalidClient, "The Authorization header is not well-formed HTTP Basic.")
 	scheme, credentials, ok := strings.Cut(header, " ")
 	if !ok || !strings.EqualFold(scheme, "Basic") || len(credentials) > 4<<10 {
@@ -99,7 +96,7 @@ func parseBasic(header string, p Params) (ClientAuthentication, error) {
 		a.Raw = &RawCredentials{ClientID: id, Secret: secret}
 	}
 	if body := p.Get("client_id"); body != "" && body != a.ClientID && body != id {
-		return ClientAuthentication{Header: true}, NewError(InvalidRequest, "client_id differs between header and body.")
+		return ClientAuthentication{}, NewError(InvalidRequest, "client_id differs between header and body.")
 	}
 	return a, nil
 }

@@ -25,10 +25,10 @@ func TestThreat_CL02_OneWellFormedMethod(t *testing.T) {
 		want   oauth.ClientAuthentication
 		code   string
 	}{
-		{"basic", []string{basic("id:secret")}, nil, oauth.ClientAuthentication{Method: oauth.AuthBasic, ClientID: "id", Secret: "secret", Header: true}, ""},
-		{"basic, scheme in lower case", []string{"basic" + basic("id:secret")[5:]}, nil, oauth.ClientAuthentication{Method: oauth.AuthBasic, ClientID: "id", Secret: "secret", Header: true}, ""},
-		{"basic and the same client_id", []string{basic("id:secret")}, oauth.Params{"client_id": "id"}, oauth.ClientAuthentication{Method: oauth.AuthBasic, ClientID: "id", Secret: "secret", Header: true}, ""},
-		{"basic, empty secret", []string{basic("id:")}, nil, oauth.ClientAuthentication{Method: oauth.AuthNone, ClientID: "id", Header: true}, ""},
+		{"basic", []string{basic("id:secret")}, nil, oauth.ClientAuthentication{Method: oauth.AuthBasic, ClientID: "id", Secret: "secret"}, ""},
+		{"basic, scheme in lower case", []string{"basic" + basic("id:secret")[5:]}, nil, oauth.ClientAuthentication{Method: oauth.AuthBasic, ClientID: "id", Secret: "secret"}, ""},
+		{"basic and the same client_id", []string{basic("id:secret")}, oauth.Params{"client_id": "id"}, oauth.ClientAuthentication{Method: oauth.AuthBasic, ClientID: "id", Secret: "secret"}, ""},
+		{"basic, empty secret", []string{basic("id:")}, nil, oauth.ClientAuthentication{Method: oauth.AuthNone, ClientID: "id"}, ""},
 		{"post", nil, oauth.Params{"client_id": "id", "client_secret": "secret"}, oauth.ClientAuthentication{Method: oauth.AuthPost, ClientID: "id", Secret: "secret"}, ""},
 		{"none", nil, oauth.Params{"client_id": "id"}, oauth.ClientAuthentication{Method: oauth.AuthNone, ClientID: "id"}, ""},
 		{"assertion", nil, oauth.Params{"client_assertion": "e.y.J", "client_assertion_type": jwtBearer}, oauth.ClientAuthentication{Method: oauth.AuthPrivateKeyJWT, Assertion: "e.y.J"}, ""},
@@ -123,7 +123,7 @@ func TestThreat_AK07_BasicIsFormDecoded(t *testing.T) {
 		{"kq3v9X2mB7nL5pR8sT1uW4yZ6aC0dE2f:AZaz09", "kq3v9X2mB7nL5pR8sT1uW4yZ6aC0dE2f", "AZaz09", nil}, // ours read the same either way
 	} {
 		got, err := oauth.ParseClientAuthentication(http.Header{"Authorization": {basic(c.userinfo)}}, nil)
-		want := oauth.ClientAuthentication{Method: oauth.AuthBasic, ClientID: c.id, Secret: c.secret, Raw: c.raw, Header: true}
+		want := oauth.ClientAuthentication{Method: oauth.AuthBasic, ClientID: c.id, Secret: c.secret, Raw: c.raw}
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v %s", c.userinfo, err, diff)
 		}
@@ -151,8 +151,8 @@ func FuzzThreat_CL02_ClientAuthentication(f *testing.F) {
 			}
 			return
 		}
-		inHeader := a.Method == oauth.AuthBasic && a.Secret != "" || a.Method == oauth.AuthNone && a.Secret == ""
-		if (header != "") != a.Header || a.Header && !inHeader || !a.Header && a.Method == oauth.AuthBasic || a.Header && secret != "" || a.ClientID == "" && a.Method != oauth.AuthPrivateKeyJWT {
+		used, byHeader := header != "", a.Method == oauth.AuthBasic && a.Secret != "" || a.Method == oauth.AuthNone && a.Secret == ""
+		if used && (!byHeader || secret != "") || !used && a.Method == oauth.AuthBasic || a.ClientID == "" && a.Method != oauth.AuthPrivateKeyJWT {
 			t.Fatalf("%+v", a)
 		}
 	})

@@ -33,6 +33,11 @@ func MergeAudience(audience string, resources []string) (string, error) {
 	return resource, nil
 }
 
+// Audience returns the API that the parameters name, "" for none; it fails as [MergeAudience] does.
+func (p Params) Audience() (string, error) {
+	return MergeAudience(p.Get("audience"), []string{p.Get("resource")})
+}
+
 func validResource(resource string) bool {
 	if len(resource) > 1<<10 || !printable(resource) || strings.ContainsAny(resource, "# ") {
 		return false

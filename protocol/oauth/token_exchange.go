@@ -38,12 +38,8 @@ func ParseTokenExchange(p Params, subjectType string) (*TokenExchange, error) {
 		return nil, NewError(InvalidRequest, "This requested_token_type is not offered.").WithHint("Leave it out, or ask for " + TokenTypeAccessToken + ".")
 	}
 	x := &TokenExchange{SubjectToken: p.Get("subject_token")}
-	var resources []string
-	if p.Has("resource") {
-		resources = []string{p.Get("resource")}
-	}
 	var err error
-	if x.Audience, err = MergeAudience(p.Get("audience"), resources); err != nil {
+	if x.Audience, err = p.Audience(); err != nil {
 		return nil, err
 	}
 	if p.Has("scope") {

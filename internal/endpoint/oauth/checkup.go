@@ -49,16 +49,7 @@ func (s *Server) wrongOf(ctx context.Context, tn *tenant.Tenant, clientID string
 
 // dropped remembers which scopes an authorization request asked for in vain.
 func (s *Server) dropped(tn *tenant.Tenant, client *apps.Client, asked, allowed oauth.Scope) {
-	if len(asked) == len(allowed) {
-		return
-	}
-	var without oauth.Scope
-	for _, scope := range asked {
-		if !allowed.Contains(scope) {
-			without = append(without, scope)
-		}
-	}
-	if len(without) > 0 {
+	if without := asked.Without(allowed...); len(without) > 0 {
 		s.Checkup.Wrong(tn, client.ClientID, checkup.ScopeDropped, without.String())
 	}
 }

@@ -25,14 +25,14 @@ var errWrongSecret = errors.New("oauth: wrong client secret")
 
 // authenticateClient finds out which client is asking (RFC 6749 section 2.3). Failures are counted
 // per client and network, so that a secret can not be guessed and nobody can lock others out.
-func (s *Server) authenticateClient(ctx context.Context, tn *tenant.Tenant, r *http.Request, p oauth.Params) (*apps.Client, oauth.ClientAuthentication, error) {
+func (s *Server) authenticateClient(ctx context.Context, tn *tenant.Tenant, r *http.Request, p oauth.Params) (*apps.Client, error) {
 	auth, err := oauth.ParseClientAuthentication(r.Header, p)
 	if err != nil {
-		return nil, auth, err
+		return nil, err
 	}
 	key := tn.ID + "\x00" + auth.ClientID + "\x00" + limit.Network(httpx.ClientAddr(r))
 	if over, wait := s.ClientFailures.Exceeded(key, s.now()); over {
-		return nil, auth, &fault.Error{Code: fault.Limited, RetryAfter: wait}
+		return nil, &fault.Error{Code: fault.Limited, RetryAfter: wait}
 	}
 	client, err := s.verifyClient(ctx, tn, auth)
 	if err == nil {
@@ -44,7 +44,7 @@ func (s *Server) authenticateClient(ctx context.Context, tn *tenant.Tenant, r *h
 	if err != nil {
 		s.wrongOf(ctx, tn, auth.ClientID, err)
 	}
-	return client, auth, err
+	return client, err
 }
 
 func (s *Server) verifyClient(ctx context.Context, tn *tenant.Tenant, auth oauth.ClientAuthentication) (*apps.Client, error) {

@@ -42,7 +42,7 @@ func (s *Server) CORSRegistered(methods string, next http.Handler) http.Handler 
 		if origin != "" && origin != "null" {
 			var err error
 			if known, err = s.Apps.IsWebOrigin(r.Context(), tenant.From(r.Context()), origin); err != nil {
-				s.writeError(w, r, err, false)
+				s.writeError(w, r, err)
 				return
 			}
 		}

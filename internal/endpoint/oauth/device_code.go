@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -29,24 +30,13 @@ type deviceCodeResponse struct {
 // DeviceCode is the device authorization endpoint (RFC 8628 section 3.1). The client authenticates as
 // at the token endpoint.
 func (s *Server) DeviceCode(w http.ResponseWriter, r *http.Request) {
-	ctx, tn := r.Context(), tenant.From(r.Context())
-	p, err := s.params(w, r)
-	if err != nil {
-		s.writeError(w, r, err, false)
-		return
-	}
-	client, auth, err := s.authenticateClient(ctx, tn, r, p)
-	if err != nil {
-		s.writeError(w, r, err, auth.Header)
-		return
-	}
-	answer, err := s.requestDevice(ctx, tn, client, p, signin.From{Address: httpx.ClientAddr(r), ClientID: client.ClientID})
-	if err != nil {
-		s.wrong(tn, client, err)
-		s.writeError(w, r, err, false)
-		return
-	}
-	httpx.WriteJSON(w, http.StatusOK, answer)
+	s.answerClient(w, r, func(ctx context.Context, tn *tenant.Tenant, client *apps.Client, p oauth.Params) (any, error) {
+		answer, err := s.requestDevice(ctx, tn, client, p, signin.From{Address: httpx.ClientAddr(r), ClientID: client.ClientID})
+		if err != nil {
+			s.wrong(tn, client, err)
+		}
+		return answer, err
+	})
 }
 
 func (s *Server) requestDevice(ctx context.Context, tn *tenant.Tenant, client *apps.Client, p oauth.Params, from signin.From) (*deviceCodeResponse, error) {
@@ -85,10 +75,11 @@ func (s *Server) examineDevice(ctx context.Context, tn *tenant.Tenant, client *a
 	if err := pkce.CheckPKCE(false); err != nil {
 		return request, err
 	}
-	audience, err := deviceAudience(client, p)
+	audience, err := p.Audience()
 	if err != nil {
 		return request, err
 	}
+	audience = cmp.Or(audience, client.Audience)
 	api, err := s.api(ctx, tn, audience)
 	if err != nil {
 		return request, err
@@ -104,17 +95,4 @@ func (s *Server) examineDevice(ctx context.Context, tn *tenant.Tenant, client *a
 	request.Terms = grants.Terms{ClientID: client.ClientID, Scope: scope, Audience: audience}
 	request.CodeChallenge = pkce.CodeChallenge
 	return request, nil
-}
-
-// deviceAudience is what the request names, or the client's default.
-func deviceAudience(client *apps.Client, p oauth.Params) (string, error) {
-	var resources []string
-	if p.Has("resource") {
-		resources = []string{p.Get("resource")}
-	}
-	audience, err := oauth.MergeAudience(p.Get("audience"), resources)
-	if audience == "" {
-		audience = client.Audience
-	}
-	return audience, err
 }

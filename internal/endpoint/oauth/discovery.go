@@ -43,14 +43,14 @@ func (s *Server) Discovery(prepared *sync.Map) http.HandlerFunc {
 		tn := tenant.From(r.Context())
 		ring, err := s.Keys.Ring(r.Context(), tn)
 		if err != nil {
-			s.writeError(w, r, err, false)
+			s.writeError(w, r, err)
 			return
 		}
 		body, ok := prepared.Load(version{ring, tn})
 		if !ok {
 			raw, err := json.Marshal(metadata(tn, ring))
 			if err != nil {
-				s.writeError(w, r, err, false)
+				s.writeError(w, r, err)
 				return
 			}
 			prepared.Clear() // what was prepared for other keys is of no more use
@@ -66,7 +66,7 @@ func (s *Server) Discovery(prepared *sync.Map) http.HandlerFunc {
 func (s *Server) JWKS(w http.ResponseWriter, r *http.Request) {
 	ring, err := s.Keys.Ring(r.Context(), tenant.From(r.Context()))
 	if err != nil {
-		s.writeError(w, r, err, false)
+		s.writeError(w, r, err)
 		return
 	}
 	w.Header().Set("Cache-Control", cacheable)

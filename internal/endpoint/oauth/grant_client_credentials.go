@@ -48,11 +48,7 @@ func (s *Server) grantClientCredentials(ctx context.Context, tn *tenant.Tenant, 
 // credentialsAudience is what the request names, or the client's default, or the only API the
 // client has a grant for.
 func credentialsAudience(client *apps.Client, p oauth.Params) (string, error) {
-	var resources []string
-	if p.Has("resource") {
-		resources = []string{p.Get("resource")}
-	}
-	audience, err := oauth.MergeAudience(p.Get("audience"), resources)
+	audience, err := p.Audience()
 	if err != nil || audience != "" {
 		return audience, err
 	}

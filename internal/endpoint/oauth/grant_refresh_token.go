@@ -62,11 +62,7 @@ func (s *Server) grantRefreshToken(ctx context.Context, tn *tenant.Tenant, clien
 
 // checkTarget: a refresh is for the API of the grant and never for another.
 func checkTarget(f *grants.Family, p oauth.Params) error {
-	var resources []string
-	if p.Has("resource") {
-		resources = []string{p.Get("resource")}
-	}
-	audience, err := oauth.MergeAudience(p.Get("audience"), resources)
+	audience, err := p.Audience()
 	if err != nil {
 		return err
 	}

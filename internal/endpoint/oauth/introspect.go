@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
-	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
@@ -41,35 +40,17 @@ type introspection struct {
 // Introspect is the introspection endpoint. Only a client that keeps a secret may ask, and only
 // about its own tokens and those for an API that it speaks for.
 func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) {
-	ctx, tn := r.Context(), tenant.From(r.Context())
-	p, err := s.params(w, r)
-	if err != nil {
-		s.writeError(w, r, err, false)
-		return
-	}
-	client, auth, err := s.authenticateClient(ctx, tn, r, p)
-	if err == nil && !client.Confidential() {
-		err = oauth.NewError(oauth.InvalidClient, "Only a client that keeps a secret may introspect.")
-	}
-	if err != nil {
-		s.writeError(w, r, err, auth.Header)
-		return
-	}
-	if !p.Has("token") {
-		s.writeError(w, r, oauth.NewError(oauth.InvalidRequest, "token is missing."), false)
-		return
-	}
-	var answer introspection
-	if apikey.Looks(p.Get("token")) {
-		answer, err = s.introspectAPIKey(ctx, tn, client, p)
-	} else {
-		answer, err = s.introspect(ctx, tn, client, p.Get("token"))
-	}
-	if err != nil {
-		s.writeError(w, r, err, false)
-		return
-	}
-	httpx.WriteJSON(w, http.StatusOK, answer)
+	s.answerClient(w, r, func(ctx context.Context, tn *tenant.Tenant, client *apps.Client, p oauth.Params) (any, error) {
+		switch {
+		case !client.Confidential():
+			return nil, oauth.NewError(oauth.InvalidClient, "Only a client that keeps a secret may introspect.")
+		case !p.Has("token"):
+			return nil, errNoToken()
+		case apikey.Looks(p.Get("token")):
+			return s.introspectAPIKey(ctx, tn, client, p)
+		}
+		return s.introspect(ctx, tn, client, p.Get("token"))
+	})
 }
 
 func (s *Server) introspect(ctx context.Context, tn *tenant.Tenant, caller *apps.Client, token string) (introspection, error) {

@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
-	"github.com/gatehouse-dev/gatehouse/internal/base/httpx"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
@@ -17,27 +16,16 @@ import (
 // Revoke is the revocation endpoint (RFC 7009). Unknown tokens and those of other clients are
 // answered as if all was well, and left alone. A failure to write is never answered so.
 func (s *Server) Revoke(w http.ResponseWriter, r *http.Request) {
-	ctx, tn := r.Context(), tenant.From(r.Context())
-	p, err := s.params(w, r)
-	if err != nil {
-		s.writeError(w, r, err, false)
-		return
-	}
-	client, auth, err := s.authenticateClient(ctx, tn, r, p)
-	if err != nil {
-		s.writeError(w, r, err, auth.Header)
-		return
-	}
-	if !p.Has("token") {
-		s.writeError(w, r, oauth.NewError(oauth.InvalidRequest, "token is missing."), false)
-		return
-	}
-	if err := s.revoke(ctx, tn, client, p.Get("token")); err != nil {
-		s.writeError(w, r, err, false)
-		return
-	}
-	httpx.WriteJSON(w, http.StatusOK, struct{}{}) // there is nothing to say, but clients read JSON
+	s.answerClient(w, r, func(ctx context.Context, tn *tenant.Tenant, client *apps.Client, p oauth.Params) (any, error) {
+		if !p.Has("token") {
+			return nil, errNoToken()
+		}
+		return struct{}{}, s.revoke(ctx, tn, client, p.Get("token")) // there is nothing to say, but clients read JSON
+	})
 }
+
+// errNoToken is for endpoints that are about one.
+func errNoToken() error { return oauth.NewError(oauth.InvalidRequest, "token is missing.") }
 
 // revoke tells a refresh token from an access token by its form; the hint of the request is not
 // needed. A refresh token takes its whole grant along.

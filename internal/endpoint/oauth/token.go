@@ -53,35 +53,35 @@ func (s *Server) Token(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Pragma", "no-cache") // RFC 6749 section 5.1 wants it beside Cache-Control
 	p, err := s.params(w, r)
 	if err != nil {
-		s.writeError(w, r, err, false)
+		s.writeError(w, r, err)
 		return
 	}
 	run, known := s.grant(r, p.Get("grant_type"))
 	if !known {
 		err := unknownGrant(p.Get("grant_type"))
 		s.wrongOf(ctx, tn, p.Get("client_id"), checkup.Because(err, checkup.GrantType, p.Get("grant_type")))
-		s.writeError(w, r, err, false)
+		s.writeError(w, r, err)
 		return
 	}
-	client, auth, err := s.authenticateClient(ctx, tn, r, p)
+	client, err := s.authenticateClient(ctx, tn, r, p)
 	if err != nil {
-		s.writeError(w, r, err, auth.Header)
+		s.writeError(w, r, err)
 		return
 	}
 	if !client.MayUse(p.Get("grant_type")) {
 		s.Checkup.Wrong(tn, client.ClientID, checkup.GrantType, p.Get("grant_type"))
 		s.writeError(w, r, oauth.NewError(oauth.UnauthorizedClient, "The client may not use this grant_type.").
-			WithHint("Add it to the client's grant_types."), false)
+			WithHint("Add it to the client's grant_types."))
 		return
 	}
 	if err := s.Keys.Room(); err != nil { // before a code is spent for tokens that can not be made
-		s.writeError(w, r, err, false)
+		s.writeError(w, r, err)
 		return
 	}
 	answer, err := run(ctx, tn, client, p)
 	if err != nil {
 		s.wrong(tn, client, err)
-		s.writeError(w, r, err, false)
+		s.writeError(w, r, err)
 		return
 	}
 	s.Checkup.Well(tn, client.ClientID, redeemed(p.Get("grant_type")))
@@ -117,12 +117,34 @@ func (s *Server) params(w http.ResponseWriter, r *http.Request) (oauth.Params, e
 	return oauth.ParseTokenRequest(r.Header.Get("Content-Type"), body)
 }
 
+// answerClient is an endpoint at which a client authenticates and that answers in JSON. The request is
+// read and the client known before answer begins: no such endpoint can forget it.
+func (s *Server) answerClient(w http.ResponseWriter, r *http.Request, answer func(ctx context.Context, tn *tenant.Tenant, client *apps.Client, p oauth.Params) (any, error)) {
+	ctx, tn := r.Context(), tenant.From(r.Context())
+	p, err := s.params(w, r)
+	if err != nil {
+		s.writeError(w, r, err)
+		return
+	}
+	client, err := s.authenticateClient(ctx, tn, r, p)
+	if err != nil {
+		s.writeError(w, r, err)
+		return
+	}
+	body, err := answer(ctx, tn, client, p)
+	if err != nil {
+		s.writeError(w, r, err)
+		return
+	}
+	httpx.WriteJSON(w, http.StatusOK, body)
+}
+
 // writeError answers with an error in JSON (RFC 6749 section 5.2). WWW-Authenticate stands on
 // invalid_client alone, and only when the client used the Authorization header: elsewhere it makes
 // SDKs lose the error code.
-func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error, usedHeader bool) {
+func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	e := s.protocolError(r, err)
-	if e.Code == oauth.InvalidClient && usedHeader {
+	if _, used := r.Header["Authorization"]; used && e.Code == oauth.InvalidClient {
 		w.Header().Set("WWW-Authenticate", oauth.Challenge("Basic", oauth.Parameter{Name: "realm", Value: "gatehouse"}))
 	}
 	setRetryAfter(w.Header(), err)
