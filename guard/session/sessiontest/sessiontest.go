@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/guard/internal/testclock"
 	"github.com/gatehouse-dev/gatehouse/guard/session"
 )
 
@@ -49,33 +50,13 @@ func (s Suite) Run(t *testing.T) {
 	t.Run("lock in parallel", s.LockInParallel)
 }
 
-// clock stands still until told.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-func (s Suite) open(t *testing.T) (session.Store, *clock) {
+func (s Suite) open(t *testing.T) (session.Store, *testclock.Clock) {
 	t.Helper()
-	c := newClock()
+	c := testclock.New()
 	return s.Open(t, c.Now), c
 }
 
-func record(c *clock, subject, data string) session.Record {
+func record(c *testclock.Clock, subject, data string) session.Record {
 	return session.Record{App: "app", Subject: subject, SessionID: "sid-" + subject, Data: []byte(data), Expires: c.Now().Add(time.Hour)}
 }
 
@@ -121,7 +102,7 @@ func (s Suite) Life(t *testing.T) {
 	if err != nil || s.Stateless == (next == token) {
 		t.Fatalf("the same token: %v, %v", next == token, err)
 	}
-	c.advance(time.Hour)
+	c.Advance(time.Hour)
 	after := find(t, store, next)
 	if string(after.Data) != "two" || after.Version != rec.Version+1 {
 		t.Fatalf("found %+v", after)
@@ -153,9 +134,9 @@ func (s Suite) Tokens(t *testing.T) {
 func (s Suite) Expiry(t *testing.T) {
 	store, c := s.open(t)
 	token := create(t, store, record(c, "alice", "x"))
-	c.advance(time.Hour - time.Microsecond)
+	c.Advance(time.Hour - time.Microsecond)
 	rec := find(t, store, token)
-	c.advance(time.Microsecond)
+	c.Advance(time.Microsecond)
 	gone(t, store, token)
 	rec.Expires = c.Now().Add(time.Hour)
 	if _, err := store.Update(t.Context(), token, rec); !s.Stateless && !errors.Is(err, session.ErrNotFound) {
@@ -297,14 +278,14 @@ func (s Suite) Index(t *testing.T) {
 	var alice []string
 	for i := range 4 {
 		alice = append(alice, create(t, store, record(c, "alice", fmt.Sprint(i))))
-		c.advance(time.Second)
+		c.Advance(time.Second)
 	}
 	bob := create(t, store, record(c, "bob", "bob"))
 	foreign := record(c, "alice", "elsewhere")
 	foreign.App = "other"
 	elsewhere := create(t, store, foreign)
 
-	c.advance(time.Second)
+	c.Advance(time.Second)
 	used := find(t, store, alice[1])
 	used.Data = []byte("used")
 	if _, err := store.Update(ctx, alice[1], used); err != nil {
@@ -462,7 +443,7 @@ func (s Suite) Lock(t *testing.T) {
 		}
 	}
 	late := try("a", true)
-	c.advance(time.Minute)
+	c.Advance(time.Minute)
 	s.passTime(t, store, time.Minute)
 	next := try("a", true)
 	if err := late(ctx); err != nil {
