@@ -228,6 +228,8 @@ func TestThreat_AZ15_SigningInAgainIsReallyDone(t *testing.T) {
 	// Young enough is young enough, and leaves auth_time alone.
 	b := signedIn(t, i, demo.Reader)
 	at := i.Clock.Now()
+	// No sign-in is young enough for max_age=0, not that of this very moment.
+	expectError(t, i, b.Authorize(demo.SPA, "max_age", "0", "prompt", "none"), redirectURI(i, demo.SPA), "login_required")
 	i.Clock.Advance(9 * time.Second)
 	if got := authTime(t, i, b, b.Authorize(demo.SPA, "max_age", "10")); !got.Equal(at.Truncate(time.Second)) {
 		t.Errorf("auth_time %s, want %s", got, at)
