@@ -17,10 +17,10 @@ const (
 	RedirectURI     Kind = "redirect_uri" // sent: the URI
 	RedirectMissing Kind = "redirect_uri_missing"
 	MessageOrigin   Kind = "message_origin" // sent: the origin
-	ResponseType    Kind = "response_type"  // sent: the response type
-	PKCE            Kind = "pkce"
-	Audience        Kind = "audience"      // sent: the audience
-	ScopeDropped    Kind = "scope_dropped" // sent: the scopes
+	ResponseType    Kind = "response_type"  // sent: the response type; empty for one that there is not
+	PKCE            Kind = "pkce"           // sent: what is wrong with it, in our own words; empty where there is none
+	Audience        Kind = "audience"       // sent: the audience
+	ScopeDropped    Kind = "scope_dropped"  // sent: the scopes
 	LoginRequired   Kind = "login_required"
 	LogoutURL       Kind = "logout_url"  // sent: the URL
 	WebOrigin       Kind = "web_origin"  // sent: the origin

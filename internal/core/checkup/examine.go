@@ -65,6 +65,7 @@ func Examine(f Facts) Report {
 		}
 	}
 	e.settings()
+	e.nobodys()
 	for _, entry := range f.Entries {
 		e.entry(entry)
 	}
@@ -128,13 +129,26 @@ func (e *examination) settings() {
 			e.add(Finding{Level: Wrong, Kind: WebOrigin, Title: origin + " is https, and the house is http", Fix: "Browsers keep an https page from calling http. Serve the house by https."})
 		}
 	}
+}
+
+// nobodys finds what was asked in nobody's name, and may have been this client's.
+func (e *examination) nobodys() {
+	told := func(origin string) bool {
+		return slices.ContainsFunc(e.Entries, func(entry Entry) bool { return entry.Kind == WebOrigin && entry.Sent == origin })
+	}
 	for _, stray := range e.Strays {
-		if stray.Kind == PageOrigin && whole(stray.Sent) && sameHouse(stray.Sent, c.RedirectURIs) {
-			e.add(Finding{
-				Level: Look, Kind: WebOrigin, Title: "A page of " + stray.Sent + " was kept from the token endpoint", Sent: stray.Sent, Count: stray.Count, LastAt: stray.LastAt,
-				Fix: "No client registered this origin. If it is this one's, register it.", Command: e.update("--add-web-origin", stray.Sent),
-			})
+		f := Finding{Level: Look, Kind: stray.Kind, Sent: stray.Sent, Count: stray.Count, LastAt: stray.LastAt}
+		switch {
+		case stray.Kind == UnknownClient && len(e.Entries) == 0:
+			f.Title = "Requests came with a client id that nobody has"
+			f.Fix = "If they are this application's, its client id is mistyped, or that of another house."
+		case stray.Kind == PageOrigin && e.Client.Type == apps.SPA && whole(stray.Sent) && sameHouse(stray.Sent, e.Client.RedirectURIs) && !told(stray.Sent):
+			f.Kind, f.Title = WebOrigin, "A page of "+stray.Sent+" was kept from the token endpoint"
+			f.Fix, f.Command = "No client registered this origin. If it is this one's, register it.", e.update("--add-web-origin", stray.Sent)
+		default:
+			continue
 		}
+		e.add(f)
 	}
 }
 
@@ -175,6 +189,11 @@ func (e *examination) entry(entry Entry) {
 		settledIf(whole(f.Sent) && oauth.MatchLogoutURI(c.LogoutURLs, f.Sent))
 	case ResponseType:
 		f.Title = "It asks for a response_type that is not open to it"
+		if f.Sent == "" { // none that there is
+			f.Fix = "No token travels in a URL: the implicit grant is deprecated and not offered: use response_type=code with PKCE."
+			since(Authorized)
+			break
+		}
 		f.Fix = "Use response_type=code. For id_token by form_post, as express-openid-connect does by default, a regular web client needs the profile oidc-basic."
 		if c.Type == apps.RegularWeb {
 			f.Command = e.update("--profile", string(apps.OIDCBasic))
@@ -183,6 +202,11 @@ func (e *examination) entry(entry Entry) {
 		settledIf(c.MayAskFor(oauth.ResponseTypeIDToken))
 	case PKCE:
 		f.Title, f.Fix = "It sends no PKCE", "Turn PKCE (S256) on in the SDK."
+		if f.Sent != "" {
+			f.Title, f.Fix = "Its PKCE is not S256", "Send the code_challenge of BASE64URL(SHA256(code_verifier)), with code_challenge_method=S256."
+			since(Authorized)
+			break
+		}
 		if c.Confidential() {
 			f.Fix += " If it has none, such as passport-auth0, the profile oidc-basic does without."
 			f.Command = e.update("--profile", string(apps.OIDCBasic))
@@ -191,14 +215,14 @@ func (e *examination) entry(entry Entry) {
 		settledIf(!c.RequiresPKCE())
 		since(Authorized)
 	case Audience:
-		f.Title, f.Fix = "The audience is no API of this house", "It is compared byte for byte. Correct it in the application, or register the API."
-		if f.Registered, f.Difference = nearest(f.Sent, e.APIs); f.Registered == "" && whole(f.Sent) && strings.Contains(f.Sent, ":") {
-			f.Command = []string{"api", "create", f.Sent}
-		}
+		e.audience(&f)
 		settledIf(slices.Contains(e.APIs, f.Sent))
 	case ScopeDropped:
 		f.Level, f.Title = Look, "It asks for scopes that it does not get"
 		f.Fix = "They are left out, silently: no such permission at the API it named, or no refresh tokens there. gatehouse api show says what there is."
+		if c.Type == apps.Machine {
+			f.Fix = "They are left out: no such permission at the API, or not among what it may do there. gatehouse api show says the one, gatehouse client show the other."
+		}
 	case LoginRequired:
 		e.silent(&f)
 		since(AuthorizedSilently)
@@ -240,7 +264,9 @@ func (e *examination) entry(entry Entry) {
 		since(Refreshed)
 	case APIGrant:
 		f.Title, f.Fix = "It asks for an API it has no grant for", "Say what it may do there."
-		if whole(f.Sent) && slices.Contains(e.APIs, f.Sent) {
+		if !slices.Contains(e.APIs, f.Sent) {
+			e.audience(&f)
+		} else if whole(f.Sent) {
 			f.Command = e.update("--add-grant", f.Sent+"=SCOPE")
 		}
 		_, has := c.Grants[f.Sent]
@@ -270,9 +296,13 @@ func (e *examination) address(f *Finding, flag string, registered []string) {
 		f.Fix = "Several came, each something else."
 		return
 	}
-	f.Registered, f.Difference = nearest(f.Sent, registered)
+	if f.Registered, f.Difference = nearest(f.Sent, registered); f.Registered == "" {
+		f.Registered = strings.Join(registered, " ")
+	}
 	near := append(slices.Clone(e.Client.RedirectURIs), registered...)
 	switch {
+	case f.Difference == "http in place of https" && e.Client.Confidential():
+		f.Fix = "It takes itself for http, which can not be registered but for this machine: behind a proxy that ends TLS, tell it its own address (a base URL, or to trust the proxy)."
 	case !whole(f.Sent) || oauth.ValidateRedirectURI(f.Sent, e.Client.Type == apps.Native) != nil:
 		f.Fix = "Register exactly what the application sends, if it is its own."
 	case !sameHouse(f.Sent, near):
@@ -280,6 +310,14 @@ func (e *examination) address(f *Finding, flag string, registered []string) {
 	default:
 		f.Fix = "If it is the application's own, register it:"
 		f.Command = e.update(flag, f.Sent)
+	}
+}
+
+// audience says which API was meant.
+func (e *examination) audience(f *Finding) {
+	f.Title, f.Fix = "The audience is no API of this house", "It is compared byte for byte. Correct it in the application, or register the API."
+	if f.Registered, f.Difference = nearest(f.Sent, e.APIs); f.Registered == "" && whole(f.Sent) && strings.Contains(f.Sent, ":") {
+		f.Command = []string{"api", "create", f.Sent}
 	}
 }
 

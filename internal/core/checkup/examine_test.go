@@ -63,42 +63,48 @@ func TestExamine(t *testing.T) {
 			c.RedirectURIs = []string{"http://localhost:3000"}
 			c.WebOrigins = c.RedirectURIs
 		}), []checkup.Entry{entry(checkup.RedirectURI, "http://127.0.0.1:3000")}, nil, checkup.Wrong, "127.0.0.1 in place of localhost", "client update shop --add-callback http://127.0.0.1:3000"},
-		"upper and lower case":              {spa(), []checkup.Entry{entry(checkup.RedirectURI, "https://shop.example/CB")}, nil, checkup.Wrong, "upper and lower case", "client update shop --add-callback https://shop.example/CB"},
-		"registered since":                  {spa(), []checkup.Entry{entry(checkup.RedirectURI, "https://shop.example/cb")}, nil, checkup.Settled, "not registered", ""},
-		"several, each something else":      {spa(), []checkup.Entry{entry(checkup.RedirectURI, "")}, nil, checkup.Wrong, "each something else", ""},
-		"somebody else's address":           {spa(), []checkup.Entry{entry(checkup.RedirectURI, "https://evil.example/cb")}, nil, checkup.Look, "Anybody can send", ""},
-		"an address that was cut":           {spa(), []checkup.Entry{entry(checkup.RedirectURI, "https://shop.example/cb?…")}, nil, checkup.Wrong, "a query", ""},
-		"no redirect_uri":                   {spa(), []checkup.Entry{entry(checkup.RedirectMissing, "")}, nil, checkup.Wrong, "no default", "client update shop --default-redirect-uri https://shop.example/cb"},
-		"no callback":                       {with(web(), func(c *apps.Client) { c.RedirectURIs = nil }), nil, nil, checkup.Wrong, "No callback", "client update web --add-callback URL"},
-		"disabled":                          {with(web(), func(c *apps.Client) { c.Disabled = true }), nil, nil, checkup.Wrong, "disabled", "client update web --no-disabled"},
-		"origin never registered":           {with(spa(), func(c *apps.Client) { c.WebOrigins = nil }), nil, nil, checkup.Wrong, "can not call the house", "client update shop --add-web-origin https://shop.example"},
-		"origin of a message":               {spa(), []checkup.Entry{entry(checkup.MessageOrigin, "https://shop.example:8443")}, nil, checkup.Wrong, "another port", "client update shop --add-web-origin https://shop.example:8443"},
-		"a page kept out by its preflight":  {spa(), nil, []checkup.Entry{entry(checkup.PageOrigin, "http://localhost:4000")}, checkup.Look, "was kept from", "client update shop --add-web-origin http://localhost:4000"},
-		"a page of somebody else":           {client: spa(), strays: []checkup.Entry{entry(checkup.PageOrigin, "https://other.example")}},
-		"logout address":                    {spa(), []checkup.Entry{entry(checkup.LogoutURL, "https://shop.example/bye")}, nil, checkup.Wrong, "another path", "client update shop --add-logout-url https://shop.example/bye"},
-		"id_token without the profile":      {web(), []checkup.Entry{entry(checkup.ResponseType, "id_token")}, nil, checkup.Wrong, "express-openid-connect", "client update web --profile oidc-basic"},
-		"no PKCE on a server":               {web(), []checkup.Entry{entry(checkup.PKCE, "")}, nil, checkup.Wrong, "passport-auth0", "client update web --profile oidc-basic"},
-		"no PKCE in a browser":              {spa(), []checkup.Entry{entry(checkup.PKCE, "")}, nil, checkup.Wrong, "Turn PKCE", ""},
-		"an audience like one there is":     {spa(), []checkup.Entry{entry(checkup.Audience, "https://api")}, nil, checkup.Wrong, "a slash at the end", ""},
-		"an audience like none":             {spa(), []checkup.Entry{entry(checkup.Audience, "urn:orders")}, nil, checkup.Wrong, "register the API", "api create urn:orders"},
-		"scopes it does not get":            {spa(), []checkup.Entry{entry(checkup.ScopeDropped, "fly:planes")}, nil, checkup.Look, "left out, silently", ""},
-		"wrong secret":                      {web(), []checkup.Entry{entry(checkup.ClientSecret, "")}, nil, checkup.Wrong, "secret is wrong", "client rotate-secret web"},
-		"wrong secret, and right since":     {web(), []checkup.Entry{entry(checkup.ClientSecret, ""), later(entry(checkup.CodeRedeemed, ""))}, nil, checkup.Settled, "secret is wrong", ""},
-		"a public client with a secret":     {spa(), []checkup.Entry{entry(checkup.AuthMethod, "client_secret_post")}, nil, checkup.Wrong, "is a public client", ""},
-		"a server without its secret":       {web(), []checkup.Entry{entry(checkup.AuthMethod, "none")}, nil, checkup.Wrong, "no client secret", ""},
-		"basic where post is registered":    {web(), []checkup.Entry{entry(checkup.AuthMethod, "client_secret_basic")}, nil, checkup.Wrong, "not registered for", "client update web --auth-method client_secret_basic --auth-method client_secret_post"},
-		"a grant type it has not":           {machine(), []checkup.Entry{entry(checkup.GrantType, oauth.GrantTokenExchange)}, nil, checkup.Wrong, "grant type", "client update job --add-grant-type urn:ietf:params:oauth:grant-type:token-exchange"},
-		"the password grant":                {web(), []checkup.Entry{entry(checkup.GrantType, "password")}, nil, checkup.Wrong, "deprecated", ""},
-		"an API it has no grant for":        {machine(), []checkup.Entry{entry(checkup.APIGrant, "https://other/")}, nil, checkup.Wrong, "no grant", "client update job --add-grant https://other/=SCOPE"},
-		"a code twice":                      {web(), []checkup.Entry{entry(checkup.Code, "")}, nil, checkup.Wrong, "callback runs twice", ""},
-		"a verifier of another tab":         {web(), []checkup.Entry{entry(checkup.CodeVerifier, "")}, nil, checkup.Wrong, "code_verifier", ""},
-		"another redirect_uri at the end":   {web(), []checkup.Entry{entry(checkup.CodeRedirectURI, "")}, nil, checkup.Wrong, "in both", ""},
-		"refresh tokens shared":             {web(), []checkup.Entry{entry(checkup.RefreshReused, "")}, nil, checkup.Wrong, "stolen", ""},
-		"refresh tokens that ended":         {web(), []checkup.Entry{entry(checkup.RefreshToken, "")}, nil, checkup.Look, "Normal after a sign-out", ""},
-		"silent sign-in that never worked":  {spa(), []checkup.Entry{entry(checkup.LoginRequired, "")}, nil, checkup.Look, "another site", ""},
-		"silent sign-in that sometimes did": {spa(), []checkup.Entry{later(entry(checkup.LoginRequired, "")), entry(checkup.AuthorizedSilently, "")}, nil, checkup.Look, "Normal for people who are signed out.", ""},
-		"a device in a hurry":               {web(), []checkup.Entry{entry(checkup.PolledTooFast, "")}, nil, checkup.Look, "interval", ""},
-		"codes that nobody redeems":         {spa(), []checkup.Entry{entry(checkup.Authorized, "")}, nil, checkup.Wrong, "no code is ever redeemed", ""},
+		"upper and lower case":                {spa(), []checkup.Entry{entry(checkup.RedirectURI, "https://shop.example/CB")}, nil, checkup.Wrong, "upper and lower case", "client update shop --add-callback https://shop.example/CB"},
+		"registered since":                    {spa(), []checkup.Entry{entry(checkup.RedirectURI, "https://shop.example/cb")}, nil, checkup.Settled, "not registered", ""},
+		"several, each something else":        {spa(), []checkup.Entry{entry(checkup.RedirectURI, "")}, nil, checkup.Wrong, "each something else", ""},
+		"somebody else's address":             {spa(), []checkup.Entry{entry(checkup.RedirectURI, "https://evil.example/cb")}, nil, checkup.Look, "Anybody can send", ""},
+		"an address that was cut":             {spa(), []checkup.Entry{entry(checkup.RedirectURI, "https://shop.example/cb?…")}, nil, checkup.Wrong, "a query", ""},
+		"no redirect_uri":                     {spa(), []checkup.Entry{entry(checkup.RedirectMissing, "")}, nil, checkup.Wrong, "no default", "client update shop --default-redirect-uri https://shop.example/cb"},
+		"no callback":                         {with(web(), func(c *apps.Client) { c.RedirectURIs = nil }), nil, nil, checkup.Wrong, "No callback", "client update web --add-callback URL"},
+		"disabled":                            {with(web(), func(c *apps.Client) { c.Disabled = true }), nil, nil, checkup.Wrong, "disabled", "client update web --no-disabled"},
+		"origin never registered":             {with(spa(), func(c *apps.Client) { c.WebOrigins = nil }), nil, nil, checkup.Wrong, "can not call the house", "client update shop --add-web-origin https://shop.example"},
+		"origin of a message":                 {spa(), []checkup.Entry{entry(checkup.MessageOrigin, "https://shop.example:8443")}, nil, checkup.Wrong, "another port", "client update shop --add-web-origin https://shop.example:8443"},
+		"a page kept out by its preflight":    {spa(), nil, []checkup.Entry{entry(checkup.PageOrigin, "http://localhost:4000")}, checkup.Look, "was kept from", "client update shop --add-web-origin http://localhost:4000"},
+		"a page of somebody else":             {client: spa(), strays: []checkup.Entry{entry(checkup.PageOrigin, "https://other.example")}},
+		"logout address":                      {spa(), []checkup.Entry{entry(checkup.LogoutURL, "https://shop.example/bye")}, nil, checkup.Wrong, "another path", "client update shop --add-logout-url https://shop.example/bye"},
+		"id_token without the profile":        {web(), []checkup.Entry{entry(checkup.ResponseType, "id_token")}, nil, checkup.Wrong, "express-openid-connect", "client update web --profile oidc-basic"},
+		"the implicit grant":                  {with(web(), func(c *apps.Client) { c.Profile = apps.OIDCBasic }), []checkup.Entry{entry(checkup.ResponseType, "")}, nil, checkup.Wrong, "implicit grant is deprecated and not offered: use response_type=code with PKCE", ""},
+		"PKCE by plain":                       {web(), []checkup.Entry{entry(checkup.PKCE, "plain")}, nil, checkup.Wrong, "code_challenge_method=S256", ""},
+		"a server that takes itself for http": {web(), []checkup.Entry{entry(checkup.RedirectURI, "http://web.example/cb")}, nil, checkup.Wrong, "behind a proxy that ends TLS, tell it its own address", ""},
+		"a mistyped client id":                {web(), nil, []checkup.Entry{entry(checkup.UnknownClient, "")}, checkup.Look, "client id that nobody has", ""},
+		"an API like one there is":            {machine(), []checkup.Entry{entry(checkup.APIGrant, "https://api")}, nil, checkup.Wrong, "a slash at the end", ""},
+		"scopes a machine does not get":       {machine(), []checkup.Entry{entry(checkup.ScopeDropped, "write")}, nil, checkup.Look, "gatehouse client show", ""},
+		"no PKCE on a server":                 {web(), []checkup.Entry{entry(checkup.PKCE, "")}, nil, checkup.Wrong, "passport-auth0", "client update web --profile oidc-basic"},
+		"no PKCE in a browser":                {spa(), []checkup.Entry{entry(checkup.PKCE, "")}, nil, checkup.Wrong, "Turn PKCE", ""},
+		"an audience like one there is":       {spa(), []checkup.Entry{entry(checkup.Audience, "https://api")}, nil, checkup.Wrong, "a slash at the end", ""},
+		"an audience like none":               {spa(), []checkup.Entry{entry(checkup.Audience, "urn:orders")}, nil, checkup.Wrong, "register the API", "api create urn:orders"},
+		"scopes it does not get":              {spa(), []checkup.Entry{entry(checkup.ScopeDropped, "fly:planes")}, nil, checkup.Look, "left out, silently", ""},
+		"wrong secret":                        {web(), []checkup.Entry{entry(checkup.ClientSecret, "")}, nil, checkup.Wrong, "secret is wrong", "client rotate-secret web"},
+		"wrong secret, and right since":       {web(), []checkup.Entry{entry(checkup.ClientSecret, ""), later(entry(checkup.CodeRedeemed, ""))}, nil, checkup.Settled, "secret is wrong", ""},
+		"a public client with a secret":       {spa(), []checkup.Entry{entry(checkup.AuthMethod, "client_secret_post")}, nil, checkup.Wrong, "is a public client", ""},
+		"a server without its secret":         {web(), []checkup.Entry{entry(checkup.AuthMethod, "none")}, nil, checkup.Wrong, "no client secret", ""},
+		"basic where post is registered":      {web(), []checkup.Entry{entry(checkup.AuthMethod, "client_secret_basic")}, nil, checkup.Wrong, "not registered for", "client update web --auth-method client_secret_basic --auth-method client_secret_post"},
+		"a grant type it has not":             {machine(), []checkup.Entry{entry(checkup.GrantType, oauth.GrantTokenExchange)}, nil, checkup.Wrong, "grant type", "client update job --add-grant-type urn:ietf:params:oauth:grant-type:token-exchange"},
+		"the password grant":                  {web(), []checkup.Entry{entry(checkup.GrantType, "password")}, nil, checkup.Wrong, "deprecated", ""},
+		"an API it has no grant for":          {machine(), []checkup.Entry{entry(checkup.APIGrant, "https://other/")}, nil, checkup.Wrong, "no grant", "client update job --add-grant https://other/=SCOPE"},
+		"a code twice":                        {web(), []checkup.Entry{entry(checkup.Code, "")}, nil, checkup.Wrong, "callback runs twice", ""},
+		"a verifier of another tab":           {web(), []checkup.Entry{entry(checkup.CodeVerifier, "")}, nil, checkup.Wrong, "code_verifier", ""},
+		"another redirect_uri at the end":     {web(), []checkup.Entry{entry(checkup.CodeRedirectURI, "")}, nil, checkup.Wrong, "in both", ""},
+		"refresh tokens shared":               {web(), []checkup.Entry{entry(checkup.RefreshReused, "")}, nil, checkup.Wrong, "stolen", ""},
+		"refresh tokens that ended":           {web(), []checkup.Entry{entry(checkup.RefreshToken, "")}, nil, checkup.Look, "Normal after a sign-out", ""},
+		"silent sign-in that never worked":    {spa(), []checkup.Entry{entry(checkup.LoginRequired, "")}, nil, checkup.Look, "another site", ""},
+		"silent sign-in that sometimes did":   {spa(), []checkup.Entry{later(entry(checkup.LoginRequired, "")), entry(checkup.AuthorizedSilently, "")}, nil, checkup.Look, "Normal for people who are signed out.", ""},
+		"a device in a hurry":                 {web(), []checkup.Entry{entry(checkup.PolledTooFast, "")}, nil, checkup.Look, "interval", ""},
+		"codes that nobody redeems":           {spa(), []checkup.Entry{entry(checkup.Authorized, "")}, nil, checkup.Wrong, "no code is ever redeemed", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := checkup.Examine(checkup.Facts{Issuer: "https://id.example/", Client: c.client, Entries: c.entries, Strays: c.strays, APIs: []string{"https://api/", "https://other/"}})
@@ -119,6 +125,25 @@ func TestExamine(t *testing.T) {
 				t.Errorf("command %q, want %q", got, c.command)
 			}
 		})
+	}
+}
+
+// What a browser asks before a request and the request itself are one thing.
+func TestOnePageIsToldOfOnce(t *testing.T) {
+	const page = "http://localhost:4000"
+	c := spa()
+	c.RedirectURIs, c.WebOrigins = append(c.RedirectURIs, "http://localhost:3000"), append(c.WebOrigins, "http://localhost:3000")
+	r := checkup.Examine(checkup.Facts{Issuer: "https://id.example/", Client: c, Entries: []checkup.Entry{entry(checkup.WebOrigin, page)}, Strays: []checkup.Entry{entry(checkup.PageOrigin, page)}})
+	if len(r.Findings) != 1 || r.Findings[0].Level != checkup.Wrong {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// Where no registered address is near, all of them are shown.
+func TestAnotherHostIsShownWhatIsRegistered(t *testing.T) {
+	r := checkup.Examine(checkup.Facts{Issuer: "https://id.example/", Client: web(), Entries: []checkup.Entry{entry(checkup.RedirectURI, "https://www.web.example/cb")}})
+	if len(r.Findings) != 1 || r.Findings[0].Registered != "https://web.example/cb" || r.Findings[0].Command != nil {
+		t.Errorf("%+v", r.Findings)
 	}
 }
 

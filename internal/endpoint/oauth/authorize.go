@@ -191,7 +191,7 @@ func (s *Server) examine(ctx context.Context, tn *tenant.Tenant, client *apps.Cl
 			checkup.ResponseType, string(req.ResponseType))
 	}
 	if err := req.CheckPKCE(client.RequiresPKCE() && req.ResponseType.HasCode()); err != nil {
-		return checkup.Because(err, checkup.PKCE, "")
+		return checkup.Because(err, checkup.PKCE, weakPKCE(req))
 	}
 	if req.Audience == "" {
 		req.Audience = client.Audience

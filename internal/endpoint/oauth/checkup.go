@@ -23,6 +23,8 @@ func (s *Server) wrong(tn *tenant.Tenant, client *apps.Client, err error) {
 		oauth.AccountSelectionRequired, oauth.UnmetAuthenticationRequirements, oauth.AuthorizationPending:
 	case oauth.LoginRequired:
 		s.Checkup.Wrong(tn, client.ClientID, checkup.LoginRequired, "")
+	case oauth.UnsupportedResponseType:
+		s.Checkup.Wrong(tn, client.ClientID, checkup.ResponseType, "")
 	case oauth.SlowDown:
 		s.Checkup.Wrong(tn, client.ClientID, checkup.PolledTooFast, "")
 	default:
@@ -47,7 +49,18 @@ func (s *Server) wrongOf(ctx context.Context, tn *tenant.Tenant, clientID string
 	}
 }
 
-// dropped remembers which scopes an authorization request asked for in vain.
+// weakPKCE says in our own words what is wrong with a code_challenge; empty where there is none.
+func weakPKCE(req *oauth.AuthorizationRequest) string {
+	switch {
+	case req.CodeChallenge == "":
+		return ""
+	case req.CodeChallengeMethod != oauth.ChallengeMethodS256:
+		return "plain"
+	}
+	return "malformed"
+}
+
+// dropped remembers which scopes a request asked for in vain.
 func (s *Server) dropped(tn *tenant.Tenant, client *apps.Client, asked, allowed oauth.Scope) {
 	if without := asked.Without(allowed...); len(without) > 0 {
 		s.Checkup.Wrong(tn, client.ClientID, checkup.ScopeDropped, without.String())

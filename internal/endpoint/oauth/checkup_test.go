@@ -89,6 +89,11 @@ func TestMistakesAreToldToTheDeveloper(t *testing.T) {
 		{checkup.ResponseType, demo.RegularWeb, "id_token", func() {
 			get("/authorize", none, "client_id", web.ClientID, "response_type", "id_token", "response_mode", "form_post", "nonce", "n", "scope", "openid", "redirect_uri", web.RedirectURIs[0])
 		}},
+		{checkup.ResponseType, demo.SPA, "", func() { get("/authorize", none, request("response_type", "token")...) }},
+		{checkup.PKCE, demo.SPA, "plain", func() { get("/authorize", none, request("code_challenge_method", "plain")...) }},
+		{checkup.ScopeDropped, demo.Machine, "fly:planes", func() {
+			post(none, "grant_type", "client_credentials", "audience", worker.Audience, "scope", "fly:planes", "client_id", worker.ClientID, "client_secret", worker.ClientSecret)
+		}},
 		{checkup.PKCE, demo.RegularWeb, "", func() {
 			get("/authorize", none, "client_id", web.ClientID, "response_type", "code", "scope", "openid", "redirect_uri", web.RedirectURIs[0])
 		}},

@@ -39,8 +39,9 @@ func (s *Server) grantClientCredentials(ctx context.Context, tn *tenant.Tenant, 
 			return nil, err
 		}
 		if scope = asked.Intersect(scope); len(scope) == 0 {
-			return nil, oauth.NewError(oauth.InvalidScope, "None of the requested scopes can be had.")
+			return nil, checkup.Because(oauth.NewError(oauth.InvalidScope, "None of the requested scopes can be had."), checkup.ScopeDropped, asked.String())
 		}
+		s.dropped(tn, client, asked, scope)
 	}
 	return s.mintClientToken(ctx, tn, client, api, scope)
 }
