@@ -304,6 +304,7 @@ func TestThreat_PW09_Policy(t *testing.T) {
 		"short":                                "at least 12",
 		"elevenchars":                          "at least 12",
 		"\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9": "at least 12", // bytes are not characters
+		strings.Repeat("e\u0301", 6):           "at least 12", // nor are accents that stand by themselves
 		strings.Repeat("a", 1025):              "at most 1024",
 		"password1234":                         "attackers try first",
 		"Password2024!":                        "attackers try first",
@@ -328,6 +329,15 @@ func TestThreat_PW09_Policy(t *testing.T) {
 	}
 	if err := NewPolicy(8).Check("password1"); err == nil {
 		t.Error("a listed password passes where eight characters are enough")
+	}
+	// A password is the same in every normal form, on whatever keyboard it is typed.
+	h := cheapHasher()
+	hash, err := h.Hash(context.Background(), "caf\u00e9 au lait, merci")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, _ := verify(t, h, hash, "cafe\u0301 au lait, merci"); !ok {
+		t.Error("another normal form is another password")
 	}
 	if n := len(p.common); n < 1000 {
 		t.Errorf("the list has %d entries", n)

@@ -330,7 +330,7 @@ func TestSignIn(t *testing.T) {
 	})
 }
 
-func TestImportedHashIsUpgradedAtSignIn(t *testing.T) {
+func TestThreat_PW07_ImportedHashIsUpgradedAtSignIn(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 		if err != nil {
