@@ -215,7 +215,7 @@ func TestHeadHasNoBody(t *testing.T) {
 
 func TestNoncesDiffer(t *testing.T) {
 	r := renderer(t, page.Options{})
-	s := gallery.Sample{Status: 200, Page: page.SignIn{}}
+	s := gallery.Sample{Status: 200, Page: page.SignIn{Frame: page.Frame{Post: "/u/sign-in"}}}
 	if a, b := render(r, s), render(r, s); a.Header().Get("Content-Security-Policy") == b.Header().Get("Content-Security-Policy") {
 		t.Error("two pages share a nonce")
 	}

@@ -20,7 +20,7 @@ func (p SignIn) sheet() sheet {
 	if p.Email != "" {
 		focus = "password"
 	}
-	return sheet{name: "signin", revisit: true, args: args("client", p.ClientName), focus: focus, script: "reveal"}
+	return sheet{name: "signin", revisit: true, args: args("client", p.ClientName), focus: focus}
 }
 
 // SignUp asks for an address and a password to make an account of. Posts
@@ -33,7 +33,7 @@ type SignUp struct {
 }
 
 func (p SignUp) sheet() sheet {
-	return sheet{name: "signup", revisit: true, args: args("client", p.ClientName, "min", count(p.MinPasswordLength)), focus: "email", script: "reveal"}
+	return sheet{name: "signup", revisit: true, args: args("client", p.ClientName, "min", count(p.MinPasswordLength)), focus: "email"}
 }
 
 // CheckMail asks for the code that was mailed to finish signing up. It reads
@@ -69,7 +69,7 @@ type ForgotCode struct {
 }
 
 func (p ForgotCode) sheet() sheet {
-	return sheet{name: "forgotcode", revisit: true, args: args("email", p.Email, "minutes", count(p.Minutes), "min", count(p.MinPasswordLength)), focus: "code", script: "reveal"}
+	return sheet{name: "forgotcode", revisit: true, args: args("email", p.Email, "minutes", count(p.Minutes), "min", count(p.MinPasswordLength)), focus: "code"}
 }
 
 // SetPassword lets a person whom an administrator gave a link choose a
@@ -82,7 +82,7 @@ type SetPassword struct {
 }
 
 func (p SetPassword) sheet() sheet {
-	return sheet{name: "setpassword", args: args("email", p.Email, "min", count(p.MinPasswordLength)), focus: "password", script: "reveal"}
+	return sheet{name: "setpassword", args: args("email", p.Email, "min", count(p.MinPasswordLength)), focus: "password"}
 }
 
 // FirstAdmin creates the first administrator. Posts ActionCreateAdmin with
@@ -94,7 +94,7 @@ type FirstAdmin struct {
 }
 
 func (p FirstAdmin) sheet() sheet {
-	return sheet{name: "firstadmin", args: args("min", count(p.MinPasswordLength)), focus: "token", script: "reveal"}
+	return sheet{name: "firstadmin", args: args("min", count(p.MinPasswordLength)), focus: "token"}
 }
 
 // Consent asks whether an application may do what it asked for. Posts

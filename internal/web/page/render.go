@@ -99,6 +99,9 @@ func (r *Renderer) Render(w http.ResponseWriter, req *http.Request, status int, 
 		}
 		s, status = p.sheet(), http.StatusInternalServerError
 	}
+	if s.script == "" && p.frame().Post != "" {
+		s.script = "form"
+	}
 	d := r.document(p, s)
 	var body bytes.Buffer
 	if err := r.templates[s.name].ExecuteTemplate(&body, "document", d); err != nil {

@@ -171,6 +171,8 @@ func (h *Handler) finishSignUp(w http.ResponseWriter, r *http.Request, in form) 
 	case err == nil:
 		in.flow.Challenge, in.flow.Email = "", ""
 		h.signedIn(w, r, in.flow, result)
+	case isCodeError(err) && in.session != nil && strings.EqualFold(in.session.Email, strings.TrimSpace(in.flow.Email)):
+		h.due(w, r, in) // sent once more by whom it has signed in
 	case isCodeError(err):
 		h.showCheckMail(w, r, http.StatusUnprocessableEntity, in, "", page.ErrCode)
 	default:

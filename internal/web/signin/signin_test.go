@@ -116,7 +116,12 @@ func TestSignUpInTheMiddleOfAFlow(t *testing.T) {
 	if who(b) != newcomer {
 		t.Error("nobody is signed in")
 	}
-	// The page is still there in the history; what it holds is used up.
+	// The page is still there in the history. Whoever sends it again has got what they wanted, and goes on; to anybody
+	// else what it holds is used up.
+	code(t, i, b.Press(p, "verify", "code", fresh), demo.SPA)
+	b.SignIn(demo.Reader, i.Password(t, demo.Reader))
+	expect(t, b.Press(p, "verify", "code", fresh), http.StatusUnprocessableEntity, titleCheckMail)
+	b.Press(b.Get("/u/sign-in"), "sign_out")
 	expect(t, b.Press(p, "verify", "code", fresh), http.StatusUnprocessableEntity, titleCheckMail)
 	b.SignIn(newcomer, newPassword)
 }
