@@ -335,19 +335,18 @@ func (k *Keys) make(ctx context.Context, tn *tenant.Tenant, alg jose.Alg) error 
 
 // read reads the keys as they are at this moment.
 func (k *Keys) read(ctx context.Context, tn *tenant.Tenant) (*Ring, error) {
+	r, now := &Ring{signers: map[jose.Alg]*jose.Signer{}}, k.clock.Now()
 	stored, err := k.stored(ctx, tn)
 	if err != nil {
 		return nil, err
 	}
-	r, now := &Ring{signers: map[jose.Alg]*jose.Signer{}}, k.clock.Now()
 	for _, s := range stored { // in the order in which they begin to sign
 		for _, at := range []time.Time{s.SignsFrom, s.DroppedAt} {
 			if at.After(now) && (r.changesAt.IsZero() || at.Before(r.changesAt)) {
 				r.changesAt = at
 			}
 		}
-		state := s.StateAt(now)
-		if state == Dropped {
+		if s.State == Dropped {
 			continue
 		}
 		signer, err := k.open(tn, s.KeyID, s.Alg, s.sealed)
@@ -355,7 +354,7 @@ func (k *Keys) read(ctx context.Context, tn *tenant.Tenant) (*Ring, error) {
 			return nil, err
 		}
 		r.public = append(r.public, signer.Public())
-		if state == Signing {
+		if s.State == Signing {
 			r.signers[s.Alg] = signer
 		}
 	}

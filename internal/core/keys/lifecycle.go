@@ -105,6 +105,7 @@ func (k *Keys) stored(ctx context.Context, tn *tenant.Tenant) ([]storedKey, erro
 		return nil, fmt.Errorf("%w: %w", errStorage, err)
 	}
 	now := k.clock.Now()
+	begun := map[jose.Alg]bool{}
 	for i := range out {
 		for _, later := range out[i+1:] { // in the order in which they begin to sign
 			if later.Alg == out[i].Alg {
@@ -113,6 +114,11 @@ func (k *Keys) stored(ctx context.Context, tn *tenant.Tenant) ([]storedKey, erro
 			}
 		}
 		out[i].State = out[i].StateAt(now)
+		// A first key waits for nobody: by a clock that is ahead it began to sign already.
+		if out[i].State == Waiting && !begun[out[i].Alg] {
+			out[i].State = Signing
+		}
+		begun[out[i].Alg] = begun[out[i].Alg] || out[i].State != Dropped
 	}
 	return out, nil
 }

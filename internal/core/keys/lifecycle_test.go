@@ -231,6 +231,26 @@ func TestThreat_KY01_KeysRotateByThemselves(t *testing.T) {
 	})
 }
 
+// A key that was made this moment signs on a node whose clock is behind, too, and after a clock was set back.
+func TestThreat_KY01_ClocksThatAreBehindSign(t *testing.T) {
+	dbtest.Two(t, schema.Files, func(t *testing.T, a, b *db.DB) {
+		one, two, _ := nodes(t, a, b)
+		_, first := one.sign(t)
+		behind := node{keys.New(clock.NewVirtual(noon.Add(-time.Hour)), ring(t, 1)), two.tn, two.watch}
+		if token, kid := behind.sign(t); kid != first || !one.verifies(t, token) {
+			t.Errorf("%s signs, and not %s", kid, first)
+		}
+		if err := one.Revoke(t.Context(), one.tn, first, func(*db.Tx, string) error { return nil }, audit.System()); err != nil {
+			t.Fatal(err)
+		}
+		behind.Forget(behind.tn.ID)
+		_, second := one.sign(t)
+		if _, kid := behind.sign(t); kid != second || second == first {
+			t.Errorf("after a revocation %s signs, and not %s", kid, second)
+		}
+	})
+}
+
 // One command: the key is out of the set, another signs, what it signed is dead, and it is on record.
 func TestThreat_KY02_RevokedKeyIsGoneAtOnce(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, n node){
