@@ -55,7 +55,7 @@ func TestOpenIDConnectByFormPost(t *testing.T) {
 	b.Press("Shows")
 	b.See("No access token")
 	b.Accessible("express-openid-connect")
-	leave(t, h, me, b, s, drive.Newcomer.Email)
+	leave(t, h, me, b, s, drive.Newcomer)
 }
 
 // The code flow, with calls to the API and renewals, while the house changes its keys.
@@ -68,7 +68,8 @@ func TestOpenIDConnectByCode(t *testing.T) {
 	me := drive.NewProfile(t)
 	b := me.Tab()
 	b.Open(s.origin + "/shows")
-	me.SignIn(b, h.User(drive.Alice))
+	b.Press("Create an account")
+	me.SignUp(b, h.House, drive.Newcomer)
 	b.At(s.origin + "/shows")
 	b.See(aShow, "read:shows")
 	b.Accessible("express-openid-connect shows")
@@ -81,10 +82,10 @@ func TestOpenIDConnectByCode(t *testing.T) {
 	b.Wait("there is another token", func() bool { id := tokenID(b); return id != "" && id != first })
 	h.RotateKeys(proof.Times(2, 25), func() error {
 		renewed := b.Finds(s.origin+"/shows?renew", aShow, "read:shows")
-		anew := b.Finds(s.origin+"/login", "Hello, Alice Archer") // the house asks nothing
+		anew := b.Finds(s.origin+"/login", "Hello, "+drive.Newcomer.Email) // the house asks nothing
 		return errors.Join(renewed, anew, b.Finds(s.origin+"/shows", aShow))
 	})
-	leave(t, h.House, me, b, s, "Alice Archer")
+	leave(t, h.House, me, b, s, drive.Newcomer)
 
 	bob := drive.NewProfile(t)
 	o := bob.Tab()
@@ -99,9 +100,10 @@ func tokenID(b *drive.Tab) string {
 	return id
 }
 
-// leave opens a second tab, signs out in the first, and finds both signed out, the pages before too.
-func leave(t *testing.T, h *drive.House, me *drive.Profile, b *drive.Tab, s site, name string) {
+// leave opens a second tab, signs out in the first, finds both signed out, the pages before too, and signs in again.
+func leave(t *testing.T, h *drive.House, me *drive.Profile, b *drive.Tab, s site, who drive.Person) {
 	t.Helper()
+	name := who.Email
 	second := me.Tab()
 	second.Open(s.origin)
 	second.See("Hello, " + name)
@@ -117,5 +119,10 @@ func leave(t *testing.T, h *drive.House, me *drive.Profile, b *drive.Tab, s site
 	second.Reload()
 	second.See("You are signed out")
 	second.Lacks(name)
+	second.Open(s.origin + "/profile")
+	second.At(h.Issuer)
+	me.SignIn(second, who)
+	second.At(s.origin + "/profile")
+	second.See("Your profile", name)
 	second.Harmless()
 }

@@ -74,7 +74,7 @@ func testPassport(t *testing.T, dist string) {
 	s, redis := place(t, h.House, passportClient, "/callback"), startRedis(t)
 	server := startPassport(t, s, dist, redis, clock.Environment()...)
 	me := drive.NewProfile(t)
-	b := me.Tab()
+	b, who := me.Tab(), drive.Newcomer
 
 	b.Open(s.origin + "/shows")
 	b.At(h.Issuer) // a deep link, while signed out
@@ -82,15 +82,16 @@ func testPassport(t *testing.T, dist string) {
 	if before == "" {
 		t.Fatal("nothing remembers where to go on")
 	}
-	me.SignIn(b, h.User(drive.Alice))
+	b.Press("Create an account")
+	me.SignUp(b, h.House, who)
 	b.At(s.origin + "/shows")
-	b.See(aShow, "read:shows", "Alice Archer")
+	b.See(aShow, "read:shows", who.Email)
 	if now := sessionName(b, s); now == before || now == "" {
 		t.Errorf("the session kept its name when somebody signed in: %s, then %s", before, now)
 	}
 	b.Accessible("express-passport")
 	b.Press("Profile")
-	b.See("Your profile", h.User(drive.Alice).Email)
+	b.See("Your profile", who.Email)
 	if page := drive.Script[string](b, "document.documentElement.outerHTML"); regexp.MustCompile(`eyJ[\w-]+\.`).MatchString(page) {
 		t.Error("a token is on the page")
 	}
@@ -101,18 +102,18 @@ func testPassport(t *testing.T, dist string) {
 	}
 	startPassport(t, s, dist, redis, clock.Environment()...)
 	b.Press("Shows")
-	b.See(aShow, "Alice Archer")
+	b.See(aShow, who.Email)
 	first := tokenID(b)
 	b.Press("Renew at the house")
-	b.See("Hello, Alice Archer")
+	b.See("Hello, "+who.Email)
 	b.Press("Shows")
 	b.Wait("there is another token", func() bool { id := tokenID(b); return id != "" && id != first })
 	h.RotateKeys(proof.Times(2, 25), func() error {
-		called := b.Finds(s.origin+"/shows", aShow, "Alice Archer") // by way of the house, when the token has expired
-		anew := b.Finds(s.origin+"/login", "Hello, Alice Archer")   // the house asks nothing
+		called := b.Finds(s.origin+"/shows", aShow, who.Email) // by way of the house, when the token has expired
+		anew := b.Finds(s.origin+"/login", "Hello, "+who.Email)   // the house asks nothing
 		return errors.Join(called, anew, b.Finds(s.origin+"/shows", aShow))
 	})
-	leave(t, h.House, me, b, s, "Alice Archer")
+	leave(t, h.House, me, b, s, who)
 
 	bob := drive.NewProfile(t)
 	o := bob.Tab()

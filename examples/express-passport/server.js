@@ -18,8 +18,9 @@ const page = site.getRequestHandler();
 // What becomes of who signed in: the user that the session keeps, and every page and route is given as
 // req.user. It lies in Redis, so it can hold the access token; the browser has the session's name alone.
 passport.use(new Auth0Strategy(config.strategy, (accessToken, refreshToken, extra, profile, done) => {
+  const email = profile.emails?.[0]?.value;
   done(null, {
-    profile: { sub: profile.id, name: profile.displayName, email: profile.emails?.[0]?.value },
+    profile: { sub: profile.id, name: profile.displayName ?? email, email },
     accessToken,
     expires: Date.now() + extra.expires_in * 1000,
   });

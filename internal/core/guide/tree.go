@@ -91,6 +91,7 @@ func nextAuth03() SDK {
 	return SDK{
 		ID: "nextjs-auth0-v3", Title: "Next.js, nextjs-auth0 3", Package: "@auth0/nextjs-auth0@3.8.0",
 		Origin: devPort, Callbacks: []string{"/api/auth/callback"}, LogoutURLs: []string{""}, BackchannelLogout: "/api/auth/backchannel-logout",
+		Notes: []string{"The package takes Next.js up to 15 (npm install next@15). With Next.js 16 use nextjs-auth0 4."},
 	}
 }
 
