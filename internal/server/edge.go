@@ -125,15 +125,19 @@ func isHost(tn *tenant.Tenant, host string) bool {
 }
 
 // misdirected answers a request for another host. A person who typed another name of this machine
-// into the browser is led to the issuer of a house of development.
+// into the browser is led to the issuer of a house of development; a program is told its name.
 func (h *House) misdirected(w http.ResponseWriter, r *http.Request) {
-	if h.Dev != nil && r.Method == http.MethodGet && isLoopback(r.Host) && strings.HasPrefix(r.URL.RequestURI(), "/") {
+	description, astray := "This host name is not served here.", h.Dev != nil && isLoopback(r.Host)
+	if astray {
+		description = "This host name is not served here: use " + h.Tenant.Issuer
+	}
+	if astray && (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.HasPrefix(r.URL.RequestURI(), "/") {
 		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, r, h.Tenant.Origin()+r.URL.RequestURI(), http.StatusFound)
 		return
 	}
 	h.hostNotServed(r.Host)
-	httpx.WriteJSON(w, http.StatusMisdirectedRequest, map[string]string{"error": "invalid_request", "error_description": "This host name is not served here."})
+	httpx.WriteJSON(w, http.StatusMisdirectedRequest, map[string]string{"error": "invalid_request", "error_description": description})
 }
 
 func isLoopback(hostport string) bool {

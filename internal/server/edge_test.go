@@ -162,20 +162,25 @@ func TestThreat_BR14_OtherNamesOfThisMachine(t *testing.T) {
 			r := b.Request(http.MethodGet, path, "")
 			r.Host = host
 			p := b.Send(r)
+			r = b.Request(http.MethodHead, path, "")
+			r.Host = host
+			if head := b.Send(r); head.StatusCode != http.StatusFound || head.Header.Get("Location") != i.URL+path {
+				t.Errorf("HEAD of %s at %s: %s", path, host, head.Status)
+			}
 			if p.StatusCode != http.StatusFound || p.Header.Get("Location") != i.URL+path || p.Header.Get("Cache-Control") != "no-store" || len(p.Cookies()) > 0 {
 				t.Errorf("%s at %s: %s to %q", path, host, p.Status, p.Header.Get("Location"))
 			}
 		}
 		r := b.Request(http.MethodPost, "/u/sign-in", "")
 		r.Host = host
-		if p := b.Send(r); p.StatusCode != http.StatusMisdirectedRequest {
-			t.Errorf("POST at %s: %s", host, p.Status)
+		if p := b.Send(r); p.StatusCode != http.StatusMisdirectedRequest || !strings.Contains(p.Body, i.URL+"/") {
+			t.Errorf("POST at %s: %s %s, which does not name the issuer", host, p.Status, p.Body)
 		}
 	}
 	for _, host := range []string{"evil.test", "localhost.evil.test", "127.0.0.1.evil.test", "evil.test" + port, "192.0.2.1" + port, "0.0.0.0" + port, "localhost@evil.test"} {
 		r := b.Request(http.MethodGet, "/", "")
 		r.Host = host
-		if p := b.Send(r); p.StatusCode != http.StatusMisdirectedRequest || p.Header.Get("Location") != "" {
+		if p := b.Send(r); p.StatusCode != http.StatusMisdirectedRequest || p.Header.Get("Location") != "" || strings.Contains(p.Body, i.URL) {
 			t.Errorf("%s: %s to %q", host, p.Status, p.Header.Get("Location"))
 		}
 	}
