@@ -149,6 +149,12 @@ func TestThreat_TK05_CodeEndsWithWhatItCameFrom(t *testing.T) {
 			b.Get("/v2/logout?client_id=" + i.Content.Client(demo.ThirdParty).ClientID + "&returnTo=" + url.QueryEscape(i.Content.Client(demo.ThirdParty).LogoutURLs[0]))
 		},
 		"block": func(t *testing.T, i *servertest.Instance, _ *servertest.Browser) { i.Block(t, demo.Reader) },
+		"block behind the core's back": func(t *testing.T, i *servertest.Instance, _ *servertest.Browser) {
+			must(t, i.House.Tenant.DB.Write(ctx, func(tx *db.Tx) error {
+				_, err := i.House.People.SetBlocked(tx, i.UserID(t, demo.Reader), true)
+				return err
+			}))
+		},
 		"deletion": func(t *testing.T, i *servertest.Instance, _ *servertest.Browser) {
 			must(t, i.House.SignIn.Delete(ctx, i.House.Tenant, i.UserID(t, demo.Reader), audit.System()))
 		},
