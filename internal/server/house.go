@@ -163,17 +163,17 @@ func (h *House) wire() {
 	h.Grants = grants.New(h.Clock, h.Seal)
 	h.People = people.New(h.Clock, h.Seal, people.NewHasher(h.Hash))
 	h.Outbox = mail.New(mail.Options{
-		DB: h.DB, Keys: h.Seal, Clock: h.Clock, Logger: h.Log, Sender: h.sender(), KeepBodies: h.Dev != nil,
+		DB: h.DB, Seal: h.Seal, Clock: h.Clock, Log: h.Log, Sender: h.sender(), KeepBodies: h.Dev != nil,
 	})
 	h.APIKeys = access.NewAPIKeys(access.APIKeysOptions{
 		Clock: h.Clock, Apps: h.Apps, Access: h.Access, People: h.People, Revoker: h.Grants, Mail: h.Outbox,
 	})
 	h.Logouts = backchannel.New(backchannel.Options{
-		DB: h.DB, Clock: h.Clock, Apps: h.Apps, Keys: h.Keys, Tenant: h.tenantOf, Logger: h.Log,
+		DB: h.DB, Clock: h.Clock, Apps: h.Apps, Keys: h.Keys, Tenant: h.tenantOf, Log: h.Log,
 		HTTP: outbound.New(outbound.Options{InternalHosts: h.Config.InternalHosts, Loopback: h.Dev != nil}),
 	})
 	h.SignIn = signin.New(signin.Options{
-		Clock: h.Clock, Keys: h.Seal, People: h.People, Grants: h.Grants, Access: h.Access, APIKeys: h.APIKeys, Mail: h.Outbox, Logouts: h.Logouts,
+		Clock: h.Clock, Seal: h.Seal, People: h.People, Grants: h.Grants, Access: h.Access, APIKeys: h.APIKeys, Mail: h.Outbox, Logouts: h.Logouts,
 	})
 	h.leaving = make(chan struct{})
 	h.watcher = feed.NewWatcher(h.DB)

@@ -66,11 +66,11 @@ func node(t *testing.T, d *db.DB, c *clock.Virtual) *house {
 	a := apps.New(c)
 	rights, g := access.New(c, a), grants.New(c, ring)
 	p := people.New(c, ring, people.NewHasher(people.HasherOptions{Params: people.Params{Memory: 64, Time: 1, Threads: 1}}))
-	outbox := mail.New(mail.Options{DB: d, Keys: ring, Clock: c, KeepBodies: true})
+	outbox := mail.New(mail.Options{DB: d, Seal: ring, Clock: c, KeepBodies: true})
 	keys := access.NewAPIKeys(access.APIKeysOptions{Clock: c, Apps: a, Access: rights, People: p, Revoker: g, Mail: outbox})
 	h := &house{
 		APIKeys: keys, t: t, d: d, tn: tn, clock: c, grants: g,
-		signIn:  signin.New(signin.Options{Clock: c, Keys: ring, People: p, Mail: outbox, Grants: g, Access: rights, APIKeys: keys}),
+		signIn:  signin.New(signin.Options{Clock: c, Seal: ring, People: p, Mail: outbox, Grants: g, Access: rights, APIKeys: keys}),
 		admin:   &admin.Admin{Clock: c, Apps: a, Access: rights, Grants: g, People: p, APIKeys: keys},
 		watcher: feed.NewWatcher(d),
 	}

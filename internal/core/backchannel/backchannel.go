@@ -27,7 +27,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 )
 
-// Options are what the subject stands on. All fields but Logger and MaxWaiting are required.
+// Options are what the subject stands on. All fields but Log and MaxWaiting are required.
 type Options struct {
 	DB    *db.DB
 	Clock clock.Clock
@@ -39,7 +39,7 @@ type Options struct {
 	}
 	// Tenant returns the tenant with an id.
 	Tenant func(ctx context.Context, id string) (*tenant.Tenant, error)
-	Logger *slog.Logger
+	Log    *slog.Logger
 	// MaxWaiting is how many deliveries wait for one application at most; 10,000 when zero. What comes on
 	// top is written down as failed at once: an application that is away cannot fill the database.
 	MaxWaiting int
@@ -53,8 +53,8 @@ type Logouts struct {
 
 // New returns the subject. Nothing is delivered before [Logouts.Run] or [Logouts.Deliver] is called.
 func New(o Options) *Logouts {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.MaxWaiting = cmp.Or(o.MaxWaiting, 10_000)
 	l := &Logouts{Options: o}

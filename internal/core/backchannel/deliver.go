@@ -61,7 +61,7 @@ const (
 
 func (l *Logouts) newQueue() *outbox.Queue[delivery] {
 	return outbox.New(outbox.Options[delivery]{
-		Name: "back-channel logout", DB: l.DB, Clock: l.Clock, Logger: l.Logger, Workers: workers, PerLane: perClient, Lease: lease,
+		Name: "back-channel logout", DB: l.DB, Clock: l.Clock, Log: l.Log, Workers: workers, PerLane: perClient, Lease: lease,
 		Select: systemSelectDue, Scan: scanDue, Claim: systemClaim, Send: l.send,
 	})
 }
@@ -87,7 +87,7 @@ func (l *Logouts) Wake() { l.queue.Wake() }
 func (l *Logouts) send(ctx context.Context, c outbox.Claimed[delivery]) error {
 	status, err := l.call(ctx, c)
 	now, failure := l.Clock.Now(), failureOf(status, err)
-	log := l.Logger.With("tenant", c.TenantID, "client_id", c.Content.clientID, "delivery", c.ID, "attempts", c.Attempts, "status", status, "failure", failure)
+	log := l.Log.With("tenant", c.TenantID, "client_id", c.Content.clientID, "delivery", c.ID, "attempts", c.Attempts, "status", status, "failure", failure)
 	pause, again := retryAfter(c.Attempts)
 	if ctx.Err() != nil {
 		pause = 0 // this server is leaving: the next one, or another, goes on at once

@@ -38,7 +38,7 @@ const (
 
 func (o *Outbox) newQueue() *outbox.Queue[outgoing] {
 	return outbox.New(outbox.Options[outgoing]{
-		Name: "mail", DB: o.DB, Clock: o.Clock, Logger: o.Logger, Workers: workers, Lease: lease,
+		Name: "mail", DB: o.DB, Clock: o.Clock, Log: o.Log, Workers: workers, Lease: lease,
 		Select: systemSelectDue, Scan: scanDue, Claim: systemClaim, Send: o.send,
 	})
 }
@@ -84,10 +84,10 @@ func (o *Outbox) send(ctx context.Context, l outbox.Claimed[outgoing]) error {
 	case err == nil:
 		return o.settle(ctx, markSent, l.Row, db.Micros(now), kept)
 	case !again || permanent(err):
-		o.Logger.ErrorContext(ctx, "mail given up", "tenant", l.TenantID, "mail", l.ID, "attempts", l.Attempts, "error", err)
+		o.Log.ErrorContext(ctx, "mail given up", "tenant", l.TenantID, "mail", l.ID, "attempts", l.Attempts, "error", err)
 		return o.settle(ctx, markFailed, l.Row, db.Micros(now), kept)
 	default:
-		o.Logger.WarnContext(ctx, "mail not sent yet", "tenant", l.TenantID, "mail", l.ID, "attempts", l.Attempts, "again_in", pause, "error", err)
+		o.Log.WarnContext(ctx, "mail not sent yet", "tenant", l.TenantID, "mail", l.ID, "attempts", l.Attempts, "again_in", pause, "error", err)
 		o.queue.WakeIn(pause)
 		return o.settle(ctx, postpone, l.Row, db.Micros(now.Add(pause)))
 	}

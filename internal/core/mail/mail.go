@@ -36,10 +36,10 @@ type Sender interface {
 
 // Options say how an outbox works.
 type Options struct {
-	DB     *db.DB
-	Keys   *seal.Keyring
-	Clock  clock.Clock
-	Logger *slog.Logger
+	DB    *db.DB
+	Seal  *seal.Keyring
+	Clock clock.Clock
+	Log   *slog.Logger
 	// Sender delivers. Nil keeps every letter where an [Inbox] reads it and delivers nothing.
 	Sender Sender
 	// KeepBodies leaves the body of a delivered letter readable for an [Inbox]. For development.
@@ -54,8 +54,8 @@ type Outbox struct {
 
 // New returns an outbox. Nothing is delivered before [Outbox.Run] or [Outbox.Deliver] is called.
 func New(o Options) *Outbox {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	out := &Outbox{Options: o}
 	out.queue = out.newQueue()
@@ -88,7 +88,7 @@ func (o *Outbox) enqueue(tx *db.Tx, m Message, failedAt int64) error {
 		return fmt.Errorf("mail: enqueue: %w", err)
 	}
 	row := id.UUID()
-	sealed := o.Keys.Seal(purpose, bodyAAD(tx.TenantID(), row), plain)
+	sealed := o.Seal.Seal(purpose, bodyAAD(tx.TenantID(), row), plain)
 	if _, err := tx.Exec(insertMail, row, m.To, m.Subject, sealed, db.Micros(o.Clock.Now()), failedAt); err != nil {
 		return fmt.Errorf("mail: enqueue: %w", err)
 	}
@@ -111,7 +111,7 @@ func (o *Outbox) open(tenantID, row string, sealed []byte) (body, error) {
 	if len(sealed) == 0 {
 		return b, nil
 	}
-	plain, err := o.Keys.Open(purpose, bodyAAD(tenantID, row), sealed)
+	plain, err := o.Seal.Open(purpose, bodyAAD(tenantID, row), sealed)
 	if err != nil {
 		return b, fmt.Errorf("mail: body of %s: %w", row, err)
 	}

@@ -86,7 +86,7 @@ func deliver(t *testing.T, o *mail.Outbox, want int) {
 func TestLetterIsDeliveredOnceAndItsBodyForgotten(t *testing.T) {
 	dbtest.Each(t, schema.Files, func(t *testing.T, d *db.DB) {
 		tn, to, now := newTenant(t, d, "one"), &postman{}, clock.NewVirtual(noon)
-		o := mail.New(mail.Options{DB: d, Keys: keyring(t), Clock: now, Sender: to})
+		o := mail.New(mail.Options{DB: d, Seal: keyring(t), Clock: now, Sender: to})
 		undone := errors.New("undone")
 		err := tn.DB.Write(context.Background(), func(tx *db.Tx) error {
 			return errors.Join(o.Enqueue(tx, mail.Message{To: "a@example.com", Subject: "never", Text: "never"}), undone)
@@ -127,7 +127,7 @@ func storedBody(t *testing.T, tn *tenant.Tenant) []byte {
 func TestFailedLetterIsTriedAgainAndGivenUp(t *testing.T) {
 	dbtest.Each(t, schema.Files, func(t *testing.T, d *db.DB) {
 		tn, to, now := newTenant(t, d, "one"), &postman{fail: errors.New("away")}, clock.NewVirtual(noon)
-		o := mail.New(mail.Options{DB: d, Keys: keyring(t), Clock: now, Sender: to})
+		o := mail.New(mail.Options{DB: d, Seal: keyring(t), Clock: now, Sender: to})
 		enqueue(t, o, tn, mail.Message{To: "a@example.com", Text: "x"})
 		deliver(t, o, 1)
 		deliver(t, o, 0) // not due yet
@@ -155,8 +155,8 @@ func TestTwoNodesNeverSendALetterTwice(t *testing.T) {
 	dbtest.Two(t, schema.Files, func(t *testing.T, a, b *db.DB) {
 		tn, to, now := newTenant(t, a, "one"), &postman{}, clock.NewVirtual(noon)
 		nodes := []*mail.Outbox{
-			mail.New(mail.Options{DB: a, Keys: keyring(t), Clock: now, Sender: to}),
-			mail.New(mail.Options{DB: b, Keys: keyring(t), Clock: now, Sender: to}),
+			mail.New(mail.Options{DB: a, Seal: keyring(t), Clock: now, Sender: to}),
+			mail.New(mail.Options{DB: b, Seal: keyring(t), Clock: now, Sender: to}),
 		}
 		const letters = 50
 		for i := range letters {
@@ -196,8 +196,8 @@ func TestLetterOfAHangingNodeIsSent(t *testing.T) {
 	dbtest.Each(t, schema.Files, func(t *testing.T, d *db.DB) {
 		tn, now, to := newTenant(t, d, "one"), clock.NewVirtual(noon), &postman{}
 		stuck := hanging{make(chan struct{}), make(chan struct{})}
-		slow := mail.New(mail.Options{DB: d, Keys: keyring(t), Clock: now, Sender: stuck})
-		quick := mail.New(mail.Options{DB: d, Keys: keyring(t), Clock: now, Sender: to})
+		slow := mail.New(mail.Options{DB: d, Seal: keyring(t), Clock: now, Sender: stuck})
+		quick := mail.New(mail.Options{DB: d, Seal: keyring(t), Clock: now, Sender: to})
 		enqueue(t, slow, tn, mail.Message{To: "a@example.com", Text: "x"})
 		done := make(chan error)
 		go func() {
@@ -233,7 +233,7 @@ func (h hanging) Send(context.Context, mail.Message) error {
 func TestInboxShowsWhatWasKept(t *testing.T) {
 	dbtest.Each(t, schema.Files, func(t *testing.T, d *db.DB) {
 		one, two := newTenant(t, d, "one"), newTenant(t, d, "two")
-		o := mail.New(mail.Options{DB: d, Keys: keyring(t), Clock: clock.NewVirtual(noon), Sender: &postman{}, KeepBodies: true})
+		o := mail.New(mail.Options{DB: d, Seal: keyring(t), Clock: clock.NewVirtual(noon), Sender: &postman{}, KeepBodies: true})
 		enqueue(t, o, one, mail.Message{To: "a@example.com", Subject: "first", Text: "1", HTML: "<b>1</b>"})
 		enqueue(t, o, one, mail.Message{To: "b@example.com", Subject: "second", Text: "2"})
 		enqueue(t, o, two, mail.Message{To: "a@example.com", Subject: "elsewhere", Text: "3"})
@@ -263,7 +263,7 @@ func TestInboxShowsWhatWasKept(t *testing.T) {
 func TestRunDeliversWhatIsWritten(t *testing.T) {
 	d := dbtest.SQLite(t, schema.Files)
 	tn, arrived := newTenant(t, d, "one"), make(chan string, 1)
-	o := mail.New(mail.Options{DB: d, Keys: keyring(t), Clock: clock.NewVirtual(noon), Sender: doorbell(arrived)})
+	o := mail.New(mail.Options{DB: d, Seal: keyring(t), Clock: clock.NewVirtual(noon), Sender: doorbell(arrived)})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- o.Run(ctx) }()

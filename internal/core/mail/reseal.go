@@ -62,15 +62,15 @@ func (o *Outbox) resealPage(ctx context.Context, page []sealedBody) (resealed in
 		resealed = 0
 		for _, l := range page {
 			keyID, err := seal.KeyID(l.sealed)
-			if err == nil && keyID == o.Keys.CurrentID() {
+			if err == nil && keyID == o.Seal.CurrentID() {
 				continue
 			}
 			aad := bodyAAD(l.tenantID, l.id)
-			plain, err := o.Keys.Open(purpose, aad, l.sealed)
+			plain, err := o.Seal.Open(purpose, aad, l.sealed)
 			if err != nil {
 				return fmt.Errorf("mail: body of %s: %w", l.id, err)
 			}
-			n, err := tx.Exec(systemReseal, l.tenantID, l.id, l.sealed, o.Keys.Seal(purpose, aad, plain))
+			n, err := tx.Exec(systemReseal, l.tenantID, l.id, l.sealed, o.Seal.Seal(purpose, aad, plain))
 			if err != nil {
 				return fmt.Errorf("mail: reseal %s: %w", l.id, err)
 			}

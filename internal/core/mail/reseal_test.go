@@ -21,7 +21,7 @@ func TestReseal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return mail.New(mail.Options{DB: d, Keys: k, Clock: clock.NewVirtual(noon)})
+			return mail.New(mail.Options{DB: d, Seal: k, Clock: clock.NewVirtual(noon)})
 		}
 		one, two := newTenant(t, d, "one"), newTenant(t, d, "two")
 		for i := range 450 { // more than two pages

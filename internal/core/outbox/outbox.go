@@ -41,10 +41,10 @@ type Claimed[T any] struct {
 
 // Options say how a queue works. All fields but PerLane are required.
 type Options[T any] struct {
-	Name   string // for the log: "mail"
-	DB     *db.DB
-	Clock  clock.Clock
-	Logger *slog.Logger
+	Name  string // for the log: "mail"
+	DB    *db.DB
+	Clock clock.Clock
+	Log   *slog.Logger
 	// Workers is how many things are under way at a time, and PerLane how many of one lane, on this node; zero
 	// stands for no bound. Whoever is slow then holds up nobody else.
 	Workers, PerLane int
@@ -95,7 +95,7 @@ func (q *Queue[T]) Run(ctx context.Context) error {
 	w := q.newWork()
 	for {
 		if _, err := w.start(ctx); err != nil && ctx.Err() == nil {
-			q.Logger.ErrorContext(ctx, q.Name+" is not delivered", "error", err)
+			q.Log.ErrorContext(ctx, q.Name+" is not delivered", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -106,7 +106,7 @@ func (q *Queue[T]) Run(ctx context.Context) error {
 			w.next = nil
 		case e := <-w.ended:
 			if err := w.end(e); err != nil && ctx.Err() == nil {
-				q.Logger.ErrorContext(ctx, q.Name+": an outcome is not written", "error", err)
+				q.Log.ErrorContext(ctx, q.Name+": an outcome is not written", "error", err)
 			}
 		}
 	}

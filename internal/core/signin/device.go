@@ -44,7 +44,7 @@ func (s *SignIn) openDevice(tn *tenant.Tenant, cookie string) device {
 	if err != nil {
 		return fresh
 	}
-	plain, err := s.keys.Open(devicePurpose, []byte(tn.ID), raw)
+	plain, err := s.seal.Open(devicePurpose, []byte(tn.ID), raw)
 	if err != nil {
 		return fresh
 	}
@@ -61,7 +61,7 @@ func (s *SignIn) sealDevice(tn *tenant.Tenant, d device) string {
 	if err != nil {
 		panic(err) // strings and numbers always marshal
 	}
-	return base64.RawURLEncoding.EncodeToString(s.keys.Seal(devicePurpose, []byte(tn.ID), plain))
+	return base64.RawURLEncoding.EncodeToString(s.seal.Seal(devicePurpose, []byte(tn.ID), plain))
 }
 
 // knows reports whether the account's owner has signed in here with the password of today.

@@ -88,7 +88,7 @@ func (s *SignIn) end(tx *db.Tx, userID, sid string, cause Cause) error {
 		}
 	}
 	if what.APIKeys {
-		if err := s.keysOf.EndOfUser(tx, userID, string(cause)); err != nil {
+		if err := s.apiKeys.EndOfUser(tx, userID, string(cause)); err != nil {
 			return err
 		}
 	}
@@ -240,7 +240,7 @@ func (s *SignIn) Delete(ctx context.Context, tn *tenant.Tenant, userID string, b
 		if err := s.grants.ForgetUser(tx, userID); err != nil {
 			return err
 		}
-		if err := s.keysOf.ForgetUser(tx, userID); err != nil {
+		if err := s.apiKeys.ForgetUser(tx, userID); err != nil {
 			return err
 		}
 		if err := s.access.WithdrawAll(tx, userID); err != nil {

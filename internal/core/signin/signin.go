@@ -68,7 +68,7 @@ type Logouts interface {
 // Options are what the subject stands on. All fields but APIKeys, Logouts and Limits are required.
 type Options struct {
 	Clock  clock.Clock
-	Keys   *seal.Keyring
+	Seal   *seal.Keyring
 	People *people.People
 	Mail   *mail.Outbox
 	Grants Grants
@@ -83,12 +83,12 @@ type Options struct {
 // SignIn is the subject's verbs. It is safe for concurrent use.
 type SignIn struct {
 	clock   clock.Clock
-	keys    *seal.Keyring
+	seal    *seal.Keyring
 	people  *people.People
 	mail    *mail.Outbox
 	grants  Grants
 	access  Access
-	keysOf  APIKeys
+	apiKeys APIKeys
 	logouts Logouts
 	limits  Limits
 }
@@ -105,7 +105,7 @@ func New(o Options) *SignIn {
 		o.Logouts = noLogouts{}
 	}
 	return &SignIn{
-		clock: o.Clock, keys: o.Keys, people: o.People, mail: o.Mail, grants: o.Grants, access: o.Access, keysOf: o.APIKeys, logouts: o.Logouts, limits: o.Limits,
+		clock: o.Clock, seal: o.Seal, people: o.People, mail: o.Mail, grants: o.Grants, access: o.Access, apiKeys: o.APIKeys, logouts: o.Logouts, limits: o.Limits,
 	}
 }
 

@@ -158,9 +158,9 @@ func newWorld(t *testing.T, a, b *db.DB, options ...option) *world {
 			t.Fatal(err)
 		}
 		p := people.New(w.now, keys, people.NewHasher(people.HasherOptions{Params: people.Params{Memory: 8, Time: 1, Threads: 1}, Queue: 10_000, Wait: time.Minute}))
-		outbox := mail.New(mail.Options{DB: d, Keys: keys, Clock: w.now})
+		outbox := mail.New(mail.Options{DB: d, Seal: keys, Clock: w.now})
 		return node{signin.New(signin.Options{
-			Clock: w.now, Keys: keys, People: p, Mail: outbox, Grants: w.grants,
+			Clock: w.now, Seal: keys, People: p, Mail: outbox, Grants: w.grants,
 			Access: fakeAccess{tn.ManagementAudience()}, Limits: limits,
 		}), p, tn}, outbox
 	}
