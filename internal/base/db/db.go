@@ -90,8 +90,26 @@ type write struct {
 	serializable bool
 	// patient lifts the time limit of a PostgreSQL verb: it runs for as long as the caller's context lives.
 	patient bool
-	// single promises that the verb is one Exec and nothing else.
-	single bool
+	// single is the only statement of the verb, which does nothing but run it; nil for any other verb.
+	single *single
+}
+
+// single is a verb of one Exec.
+type single struct {
+	sql  string
+	args func() []any // the caller's own
+	held bool
+	rows int64 // how many it touched, once it ran
+}
+
+// run is the verb.
+func (s *single) run(tx *Tx) (err error) {
+	exec := tx.Exec
+	if s.held {
+		exec = tx.ExecHeld
+	}
+	s.rows, err = exec(s.sql, s.args()...)
+	return err
 }
 
 // Open opens the database at url: "sqlite:PATH" for a file, created when missing, or

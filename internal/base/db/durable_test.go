@@ -112,7 +112,7 @@ func testDurable(t *testing.T, url string) {
 			}
 		}
 		var halves int
-		if err := d.System().QueryRow(t.Context(), `SELECT count(*) FROM marks WHERE id NOT IN (SELECT mark FROM leaves)`).Scan(&halves); err != nil {
+		if err := d.System().QueryRow(t.Context(), `SELECT count(*) FROM marks m WHERE NOT EXISTS (SELECT 1 FROM leaves l WHERE l.mark = m.id)`).Scan(&halves); err != nil {
 			t.Error(err)
 		}
 		if halves != 0 {

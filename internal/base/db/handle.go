@@ -79,25 +79,22 @@ func (h handle) WriteSerializable(ctx context.Context, verb func(tx *Tx) error) 
 }
 
 // Exec is Write of a verb that is one statement, and returns how many rows it inserted, changed or deleted. args is asked
-// when the verb has its turn. On PostgreSQL all of it takes one round trip, COMMIT included.
+// when the verb has its turn, and may be asked again. On PostgreSQL all of it takes one round trip, COMMIT included, which
+// it shares with others of its kind.
 func (h handle) Exec(ctx context.Context, sql string, args func() []any) (n int64, err error) {
-	return h.single(ctx, args, func(tx *Tx, args []any) (int64, error) { return tx.Exec(sql, args...) })
+	return h.single(ctx, &single{sql: sql, args: args})
 }
 
 // ExecHeld is Exec of [Tx.ExecHeld].
 func (h handle) ExecHeld(ctx context.Context, sql string, args func() []any) (n int64, err error) {
-	return h.single(ctx, args, func(tx *Tx, args []any) (int64, error) { return tx.ExecHeld(sql, args...) })
+	return h.single(ctx, &single{sql: sql, args: args, held: true})
 }
 
-func (h handle) single(ctx context.Context, args func() []any, exec func(*Tx, []any) (int64, error)) (n int64, err error) {
-	err = h.write(ctx, write{scope: h.scope, single: true, verb: func(tx *Tx) error {
-		n, err = exec(tx, args())
-		return err
-	}})
-	if err != nil {
+func (h handle) single(ctx context.Context, s *single) (int64, error) {
+	if err := h.write(ctx, write{scope: h.scope, single: s, verb: s.run}); err != nil {
 		return 0, err
 	}
-	return n, nil
+	return s.rows, nil
 }
 
 func (h handle) write(ctx context.Context, w write) error {

@@ -23,12 +23,13 @@ const (
 	maxTries = 3
 )
 
-// postgres runs each verb in a transaction of its own. It uses pgx without database/sql, which would double the cost of
+// postgres runs each verb in a transaction of its own, or, when it is one statement, in one it shares. It uses pgx without database/sql, which would double the cost of
 // a small query and hide the pipelining of BEGIN.
 type postgres struct {
 	pool    *pgxpool.Pool
 	waiting atomic.Int64 // callers that want a connection
 	closed  atomic.Bool
+	courier courier
 }
 
 func openPostgreSQL(ctx context.Context, url string, o Options) (*postgres, error) {
@@ -56,6 +57,7 @@ func openPostgreSQL(ctx context.Context, url string, o Options) (*postgres, erro
 		return nil, err
 	}
 	p := &postgres{pool: pool}
+	p.courier.engine = p
 	if err := p.check(ctx); err != nil {
 		pool.Close()
 		return nil, mark(err)
@@ -89,6 +91,7 @@ func (p *postgres) check(ctx context.Context) error {
 
 func (p *postgres) close() error {
 	p.closed.Store(true)
+	p.courier.close()
 	p.pool.Close()
 	return nil
 }
@@ -126,6 +129,14 @@ func (p *postgres) query(ctx context.Context, sql string, args []any, _ bool) (*
 }
 
 func (p *postgres) write(ctx context.Context, w write) error {
+	if w.single != nil {
+		return p.courier.write(ctx, w)
+	}
+	return p.alone(ctx, w)
+}
+
+// alone runs a verb in a transaction of its own.
+func (p *postgres) alone(ctx context.Context, w write) error {
 	level := pgx.ReadCommitted
 	tries := 1
 	if w.serializable {
@@ -168,7 +179,7 @@ func (p *postgres) try(ctx context.Context, w write, level pgx.TxIsoLevel) (*Tx,
 	}
 	ctx = context.WithValue(ctx, insideVerb{}, true)
 
-	s := &postgresTx{conn: conn, level: level, single: w.single}
+	s := &postgresTx{conn: conn, level: level, single: w.single != nil}
 	tx := &Tx{ctx: ctx, scope: w.scope, session: s}
 	defer func() { // also when the verb panics
 		tx.end(nil)
@@ -240,23 +251,12 @@ func (s *postgresTx) only(ctx context.Context, sql string, args []any) (int64, e
 	batch.BeginTx(pgx.TxOptions{IsoLevel: s.level, AccessMode: pgx.ReadWrite})
 	batch.Queue(sql, args...)
 	batch.Queue("COMMIT")
-	results := s.conn.SendBatch(ctx, &batch)
-	_, err := results.Exec()
-	var tag, outcome pgconn.CommandTag
-	if err == nil {
-		tag, err = results.Exec()
-	}
-	if err == nil {
-		outcome, err = results.Exec()
-	}
-	if closed := results.Close(); err == nil {
-		err = closed
-	}
+	tags, err := results(s.conn.SendBatch(ctx, &batch), batch.Len())
 	if err != nil {
 		return 0, doubt(err)
 	}
 	s.committed = true
-	return tag.RowsAffected(), undone(outcome)
+	return tags[1].RowsAffected(), undone(tags[2])
 }
 
 func (s *postgresTx) query(ctx context.Context, sql string, args []any) (*Rows, error) {

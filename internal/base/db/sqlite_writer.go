@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	sqlite3 "modernc.org/sqlite/lib"
@@ -48,15 +47,12 @@ type writer struct {
 
 // turn is one verb in the queue.
 type turn struct {
+	place
 	tx     Tx
-	caller context.Context
 	verb   func(*Tx) error
-	single bool        // one statement, which needs no savepoint
-	taken  atomic.Bool // by the writer, to run it, or by the caller, to give up
-	done   chan struct{}
+	single bool // one statement, which needs no savepoint
 
-	// The outcome, settled before done is closed.
-	err      error
+	// More of the outcome.
 	panicked any
 	exited   bool // the verb called runtime.Goexit, as testing.T.FailNow does
 }
@@ -79,18 +75,13 @@ func startWriter(conn *sqliteConn, dsn string, log *slog.Logger) *writer {
 // write queues the verb and waits for its outcome. While the verb waits its caller may give up; after its turn
 // has begun only COMMIT answers.
 func (w *writer) write(ctx context.Context, job write) error {
-	t := &turn{caller: ctx, verb: job.verb, single: job.single, done: make(chan struct{})}
+	t := &turn{place: newPlace(ctx), verb: job.verb, single: job.single != nil}
 	t.tx = Tx{ctx: w.ctx, scope: job.scope, session: w}
 	if err := w.enqueue(t); err != nil {
 		return err
 	}
-	select {
-	case <-t.done:
-	case <-ctx.Done():
-		if t.take() {
-			return gaveUp(ctx)
-		}
-		<-t.done
+	if err := t.wait(); err != nil {
+		return err
 	}
 	switch {
 	case t.panicked != nil:
@@ -129,21 +120,6 @@ func (w *writer) close() error {
 		return nil
 	}
 	return w.conn.close()
-}
-
-// take claims the turn; only one of writer and caller can.
-func (t *turn) take() bool { return t.taken.CompareAndSwap(false, true) }
-
-// begins claims the turn for the writer, and skips a caller whose context has ended.
-func (t *turn) begins() bool {
-	if t.caller.Err() == nil {
-		return t.take()
-	}
-	if t.take() {
-		t.err = gaveUp(t.caller)
-		close(t.done)
-	}
-	return false
 }
 
 func (w *writer) run() {

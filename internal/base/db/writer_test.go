@@ -26,7 +26,7 @@ func queued(t *testing.T, w *writer, n int, step func()) (places []int) {
 	running, proceed := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	enqueue := func(verb func(*Tx) error) {
-		turn := &turn{caller: t.Context(), verb: verb, done: make(chan struct{})}
+		turn := &turn{place: newPlace(t.Context()), verb: verb}
 		turn.tx = Tx{ctx: w.ctx, scope: scope{kind: scopeSystem}, session: w}
 		if err := w.enqueue(turn); err != nil {
 			t.Fatal(err)
@@ -155,11 +155,11 @@ func TestThreat_DB07_FullQueueIsBusy(t *testing.T) {
 	})
 	<-running
 	for range maxQueue {
-		if err := w.enqueue(&turn{caller: t.Context(), verb: func(*Tx) error { return nil }, done: make(chan struct{})}); err != nil {
+		if err := w.enqueue(&turn{place: newPlace(t.Context()), verb: func(*Tx) error { return nil }}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	one := &turn{caller: t.Context(), verb: func(*Tx) error { return nil }, done: make(chan struct{})}
+	one := &turn{place: newPlace(t.Context()), verb: func(*Tx) error { return nil }}
 	if err := w.enqueue(one); !errors.Is(err, ErrBusy) {
 		t.Errorf("one more verb: %v", err)
 	}
@@ -189,7 +189,7 @@ func TestVerbWhoseCallerGaveUpNeverRuns(t *testing.T) {
 	<-running
 	// The caller's context has ended, but the caller has not noticed: the writer decides.
 	ctx, cancel := context.WithCancel(t.Context())
-	unnoticed := &turn{caller: ctx, verb: func(*Tx) error { t.Error("the verb ran"); return nil }, done: make(chan struct{})}
+	unnoticed := &turn{place: newPlace(ctx), verb: func(*Tx) error { t.Error("the verb ran"); return nil }}
 	if err := w.enqueue(unnoticed); err != nil {
 		t.Fatal(err)
 	}
@@ -235,5 +235,12 @@ func TestOlderVersion(t *testing.T) {
 		if got := olderVersion(version, oldestSQLite); got != old {
 			t.Errorf("olderVersion(%q) = %t", version, got)
 		}
+	}
+}
+
+func TestThreat_DB07_TooManyWaitForTheCourier(t *testing.T) {
+	c := courier{journeys: maxJourneys, queue: make([]*parcel, maxQueue)}
+	if _, err := c.enqueue(&parcel{}); !errors.Is(err, ErrBusy) {
+		t.Errorf("one more caller: %v", err)
 	}
 }
