@@ -107,9 +107,6 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// CloseIdle closes connections that are kept for the next call.
-func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
-
 // checkURL judges what can be judged by the spelling. Where a name leads is judged by dial.
 func (c *Client) checkURL(u *url.URL) error {
 	host := canonical(u.Hostname())

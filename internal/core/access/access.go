@@ -1,4 +1,5 @@
-// Package access decides what users may do at APIs.
+// Package access decides what users may do at APIs ([Access]), and what whoever shows an API key may do
+// there ([APIKeys]): never more than its owner may at that moment.
 package access
 
 import (

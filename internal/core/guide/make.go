@@ -27,15 +27,15 @@ type Answers struct {
 // Application is what comes of the answers: a client that is ready to be stored (nil for an API), or
 // an API (nil for the others, and for one that exists).
 type Application struct {
-	Building Building
-	SDK      SDK
-	Client   *apps.Client
-	Secret   string // of Client, if it keeps one
-	NewAPI   *apps.API
-	API      *apps.API // what it calls, or is; nil for none
-	Scope    []string  // what it asks for there
-	Origin   string    // the first; empty for what has no pages
-	Backs    bool      // it hears of sign-outs
+	Building       Building
+	SDK            SDK
+	Client         *apps.Client
+	Secret         string // of Client, if it keeps one
+	NewAPI         *apps.API
+	API            *apps.API // what it calls, or is; nil for none
+	Scope          []string  // what it asks for there
+	Origin         string    // the first; empty for what has no pages
+	ToldOfSignOuts bool      // it hears of sign-outs
 }
 
 // Make returns the application for the answers. api is the API that Answers.Audience names, nil when
@@ -46,7 +46,7 @@ func Make(a Answers, api *apps.API) (*Application, error) {
 	if err != nil {
 		return nil, err
 	}
-	app := &Application{Building: b, SDK: s, API: api, Backs: a.SessionStore && s.BackchannelLogout != ""}
+	app := &Application{Building: b, SDK: s, API: api, ToldOfSignOuts: a.SessionStore && s.BackchannelLogout != ""}
 	if err := app.settleAPI(a, api); err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (app *Application) settleAddresses(a Answers) error {
 		}
 		c.RedirectURIs = slices.Clone(a.Callback)
 	}
-	if app.Backs {
+	if app.ToldOfSignOuts {
 		c.BackchannelLogoutURI = app.Origin + s.BackchannelLogout
 	}
 	if s.WebOrigins {

@@ -58,7 +58,7 @@ func (app *Application) Notes() []Note {
 	if s.DefaultNeedsBasic != "" {
 		out = append(out, Note{s.DefaultNeedsBasic, []string{"client", "update", app.Client.ClientID, "--profile", string(apps.OIDCBasic)}})
 	}
-	if s.BackchannelLogout != "" && !app.Backs {
+	if s.BackchannelLogout != "" && !app.ToldOfSignOuts {
 		out = append(out, Note{
 			"Once it keeps its sessions in a store, the house can tell it of sign-outs elsewhere:",
 			[]string{"client", "update", app.Client.ClientID, "--backchannel-logout-uri", app.Origin + s.BackchannelLogout},
@@ -69,23 +69,21 @@ func (app *Application) Notes() []Note {
 
 // values is what the snippets are made of.
 type values struct {
-	Package, Issuer, Domain                string // Domain is the issuer without its slash
-	ClientID, ClientSecret, SessionSecret  string
-	Origin, Callback, LogoutURL, Listen    string
-	Audience, Scope, Permission, Alg       string
-	Authorize, Token, Device               string
-	PlainHTTP, Auth0Dialect, Refresh, Back bool
+	Package, Issuer, Domain               string // Domain is the issuer without its slash
+	ClientID, ClientSecret, SessionSecret string
+	Origin, Callback, LogoutURL, Listen   string
+	Audience, Scope, Permission, Alg      string
+	Authorize, Token, Device              string
+	PlainHTTP, Auth0Dialect, Refresh      bool
+	BackchannelLogout                     bool
 }
-
-// BackchannelLogout is how the snippets call it.
-func (v values) BackchannelLogout() bool { return v.Back }
 
 func (app *Application) values(issuer, sessionSecret string) values {
 	domain := strings.TrimSuffix(issuer, "/")
 	v := values{
 		Package: app.SDK.Package, Issuer: domain + "/", Domain: domain, SessionSecret: sessionSecret, ClientSecret: app.Secret,
 		Origin: app.Origin, Listen: listen(app.Origin), Authorize: domain + "/authorize", Token: domain + "/oauth/token",
-		Device: domain + "/oauth/device/code", PlainHTTP: strings.HasPrefix(issuer, "http://"), Back: app.Backs,
+		Device: domain + "/oauth/device/code", PlainHTTP: strings.HasPrefix(issuer, "http://"), BackchannelLogout: app.ToldOfSignOuts,
 	}
 	scope := app.Scope
 	if app.API != nil {
