@@ -45,7 +45,7 @@ func ManagementPermissions() []apps.Permission {
 
 // Admin returns the verbs on clients, APIs and permissions, for commands and for the management API.
 func (h *House) Admin() *admin.Admin {
-	return &admin.Admin{Clock: h.Clock, Apps: h.Apps, Access: h.Access, Grants: h.Grants, People: h.People, APIKeys: h.APIKeys, Checkup: h.Checkup}
+	return &admin.Admin{Clock: h.Clock, Apps: h.Apps, Access: h.Access, Grants: h.Grants, People: h.People, APIKeys: h.APIKeys, Checkup: h.Checkup, Logouts: h.Logouts}
 }
 
 // managementDescription is what that API looks like, for programs.

@@ -18,6 +18,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/core/access"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/backchannel"
 	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/grants"
 	"github.com/gatehouse-dev/gatehouse/internal/core/people"
@@ -25,15 +26,16 @@ import (
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
-// Admin is the verbs. All fields but APIKeys and Checkup are required. It is safe for concurrent use.
+// Admin is the verbs. All fields but APIKeys, Checkup and Logouts are required. It is safe for concurrent use.
 type Admin struct {
 	Clock  clock.Clock
 	Apps   *apps.Apps
 	Access *access.Access
 	Grants *grants.Grants
 	People *people.People
-	// Checkup is for CheckClient alone.
+	// Checkup and Logouts are for CheckClient alone; without the second it says nothing of sign-outs.
 	Checkup *checkup.Record
+	Logouts *backchannel.Logouts
 	// APIKeys may be nil where there are none.
 	APIKeys *access.APIKeys
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/base/fault"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
+	"github.com/gatehouse-dev/gatehouse/internal/core/backchannel"
 	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/internal/core/guide"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
@@ -54,6 +55,9 @@ func (a *Admin) CheckClient(ctx context.Context, tn *tenant.Tenant, clientID str
 	if facts.Strays, err = a.Checkup.Of(ctx, tn, ""); err != nil {
 		return nil, checkup.Report{}, err
 	}
+	if facts.Untold, err = a.untold(ctx, tn, clientID); err != nil {
+		return nil, checkup.Report{}, err
+	}
 	page, err := a.Apps.APIs(ctx, tn, "", maxAPIs)
 	if err != nil {
 		return nil, checkup.Report{}, err
@@ -63,6 +67,34 @@ func (a *Admin) CheckClient(ctx context.Context, tn *tenant.Tenant, clientID str
 	}
 	return client, checkup.Examine(facts), nil
 }
+
+// untold returns what has failed since the application was last told of a sign-out.
+func (a *Admin) untold(ctx context.Context, tn *tenant.Tenant, clientID string) (*checkup.Untold, error) {
+	if a.Logouts == nil {
+		return nil, nil
+	}
+	receipts, _, err := a.Logouts.Receipts(ctx, tn, backchannel.Query{ClientID: clientID, Limit: maxReceipts})
+	if err != nil {
+		return nil, err
+	}
+	var u *checkup.Untold
+	for _, r := range receipts { // the newest first
+		if r.State == backchannel.Delivered {
+			break
+		}
+		if r.Failure == "" {
+			continue
+		}
+		if u == nil {
+			u = &checkup.Untold{Failure: r.Failure, Status: r.Status, LastAt: r.TriedAt}
+		}
+		u.Count++
+	}
+	return u, nil
+}
+
+// maxReceipts is how many of the latest sign-outs are looked at.
+const maxReceipts = 100
 
 // maxAPIs is among how many the nearest is looked for.
 const maxAPIs = 1000

@@ -36,6 +36,8 @@ const (
 	APIGrant        Kind = "api_grant" // sent: the audience
 	PolledTooFast   Kind = "polled_too_fast"
 	Refused         Kind = "refused" // sent: the error's code and our own description
+	// BackchannelLogout is not stored: receipts have it.
+	BackchannelLogout Kind = "backchannel_logout"
 )
 
 // What goes well.

@@ -1,11 +1,13 @@
 package checkup
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/backchannel"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
 
@@ -16,6 +18,15 @@ type Facts struct {
 	Entries []Entry // of the client
 	Strays  []Entry // of no client
 	APIs    []string
+	Untold  *Untold // what came of telling it of sign-outs lately; nil where that went well
+}
+
+// Untold is why the house could not tell an application of sign-outs.
+type Untold struct {
+	Failure backchannel.Failure
+	Status  int64 // of the application's answer; 0 for none
+	Count   int64 // sign-outs since the last that it was told of
+	LastAt  time.Time
 }
 
 // Level says how much a finding matters.
@@ -70,6 +81,7 @@ func Examine(f Facts) Report {
 		e.entry(entry)
 	}
 	e.unredeemed()
+	e.untold()
 	rank := map[Level]int{Wrong: 0, Look: 1, Settled: 2}
 	slices.SortStableFunc(e.findings, func(a, b Finding) int {
 		if rank[a.Level] != rank[b.Level] {
@@ -362,6 +374,32 @@ func (e *examination) silent(f *Finding) {
 		}
 	}
 	f.Fix += " let it use refresh tokens (useRefreshTokens), which needs no cookie."
+}
+
+// untold: people signed out, and the application does not know.
+func (e *examination) untold() {
+	u := e.Untold
+	if u == nil || e.Client.BackchannelLogoutURI == "" {
+		return
+	}
+	e.add(Finding{
+		Level: Wrong, Kind: BackchannelLogout, Title: "It could not be told of a sign-out", Registered: e.Client.BackchannelLogoutURI, Count: u.Count, LastAt: u.LastAt,
+		Fix: whyUntold(u) + " What came of each:", Command: []string{"client", "logouts", e.Client.ClientID},
+	})
+}
+
+func whyUntold(u *Untold) string {
+	switch u.Failure {
+	case backchannel.Rejected:
+		return fmt.Sprintf("It answered %d: its own log says why. Many SDKs do so while they keep no sessions in a store, and have nothing to end.", u.Status)
+	case backchannel.Redirected:
+		return fmt.Sprintf("It answered %d, which leads elsewhere, where the house does not go: register where that is.", u.Status)
+	case backchannel.TimedOut:
+		return "It did not answer in time."
+	case backchannel.AddressRefused:
+		return "Its address is none that the house calls: one of the inner network, or not https."
+	}
+	return "Nothing answered there that the house could speak to: look whether it runs, can be reached from the house, and has a certificate that is trusted."
 }
 
 // unredeemed: people sign in, and nobody comes for the tokens.

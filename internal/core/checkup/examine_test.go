@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/shell"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
+	"github.com/gatehouse-dev/gatehouse/internal/core/backchannel"
 	"github.com/gatehouse-dev/gatehouse/internal/core/checkup"
 	"github.com/gatehouse-dev/gatehouse/protocol/oauth"
 )
@@ -144,6 +145,25 @@ func TestAnotherHostIsShownWhatIsRegistered(t *testing.T) {
 	r := checkup.Examine(checkup.Facts{Issuer: "https://id.example/", Client: web(), Entries: []checkup.Entry{entry(checkup.RedirectURI, "https://www.web.example/cb")}})
 	if len(r.Findings) != 1 || r.Findings[0].Registered != "https://web.example/cb" || r.Findings[0].Command != nil {
 		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// Who could not be told of a sign-out finds out why, while an address is registered.
+func TestUntold(t *testing.T) {
+	for failure, says := range map[backchannel.Failure]string{
+		backchannel.Rejected: "It answered 500", backchannel.Redirected: "It answered 500, which leads elsewhere", backchannel.TimedOut: "in time",
+		backchannel.AddressRefused: "none that the house calls", backchannel.Unreachable: "certificate that is trusted",
+	} {
+		c := web()
+		facts := checkup.Facts{Issuer: "https://id.example/", Client: c, Untold: &checkup.Untold{Failure: failure, Status: 500, Count: 2, LastAt: noon}}
+		if r := checkup.Examine(facts); len(r.Findings) != 0 {
+			t.Errorf("%s, and it does not want to be told: %+v", failure, r.Findings)
+		}
+		c.BackchannelLogoutURI = "https://web.example/logout"
+		r := checkup.Examine(facts)
+		if len(r.Findings) != 1 || r.Findings[0].Level != checkup.Wrong || !strings.Contains(r.Findings[0].Fix, says) || strings.Join(r.Findings[0].Command, " ") != "client logouts web" {
+			t.Errorf("%s: %+v", failure, r.Findings)
+		}
 	}
 }
 

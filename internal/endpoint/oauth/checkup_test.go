@@ -3,8 +3,10 @@ package oauth_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -166,6 +168,40 @@ func TestWhatGoesWellIsRemembered(t *testing.T) {
 	}
 	if f := said(check(t, node, demo.SPA), checkup.RefreshReused); f == nil || f.Level != checkup.Wrong {
 		t.Errorf("reuse is not told: %+v", f)
+	}
+}
+
+// An application that did not take a logout token is told so, until it takes one.
+func TestWhoCouldNotBeToldIsTold(t *testing.T) {
+	var status atomic.Int64
+	status.Store(http.StatusInternalServerError)
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(status.Load())) }))
+	t.Cleanup(app.Close)
+	node := servertest.New(t, servertest.Options{Extras: []demo.Extra{{
+		Name: "Told", Type: apps.RegularWeb, RedirectURIs: []string{"http://localhost:3000/cb"}, BackchannelLogoutURI: app.URL,
+	}}})
+	person := node.AddUser(t, "untold@example.com", "trombone-window-lamp")
+	leave := func() {
+		t.Helper()
+		b := node.NewBrowser(t)
+		b.SignIn("untold@example.com", "trombone-window-lamp")
+		node.TokensIn(t, b, "Told", "scope", "openid")
+		if err := node.House.SignIn.EndSessions(t.Context(), node.House.Tenant, person, audit.System()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := node.House.Logouts.Deliver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		node.Clock.Advance(time.Second)
+	}
+	leave()
+	if f := said(check(t, node, "Told"), checkup.BackchannelLogout); f == nil || f.Level != checkup.Wrong || !strings.Contains(f.Fix, "500") || f.Registered != app.URL {
+		t.Errorf("told %+v", f)
+	}
+	status.Store(http.StatusOK)
+	leave()
+	if f := said(check(t, node, "Told"), checkup.BackchannelLogout); f != nil {
+		t.Errorf("told still: %+v", f)
 	}
 }
 
