@@ -8,7 +8,7 @@ import (
 
 const (
 	deleteConsentsOfAPI = `DELETE FROM consents WHERE tenant_id = $1 AND audience = $2`
-	burnCodesOfAPI      = `DELETE FROM grants WHERE tenant_id = $1 AND audience = $2 AND spent_at = 0`
+	burnCodesOfAPI      = `DELETE FROM grants WHERE tenant_id = $1 AND audience = $2 AND (spent_at = 0 OR spent_at <= $3 AND reached_at <= $3)`
 	endDevicesOfAPI     = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND audience = $2 AND state IN ('pending', 'approved')`
 	revokeGrantsOfAPI   = `UPDATE grants SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND audience = $2 AND revoked_at = 0`
 	insertRulesOfAPI    = `INSERT INTO revocations (tenant_id, n, kind, id, until)

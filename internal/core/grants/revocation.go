@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/base/feed"
+	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/tenant"
 	"github.com/gatehouse-dev/gatehouse/protocol/revocation"
@@ -26,10 +27,10 @@ const (
 
 	revokeGrant = `UPDATE grants SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND gid = $2 AND revoked_at = 0`
 
-	burnCodesOfSession    = `DELETE FROM grants WHERE tenant_id = $1 AND sid = $2 AND spent_at = 0`
+	burnCodesOfSession    = `DELETE FROM grants WHERE tenant_id = $1 AND sid = $2 AND (spent_at = 0 OR session_bound AND spent_at <= $3 AND reached_at <= $3)`
 	revokeGrantsOfSession = `UPDATE grants SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND sid = $2 AND session_bound AND revoked_at = 0`
 
-	burnCodesOfUser    = `DELETE FROM grants WHERE tenant_id = $1 AND user_id = $2 AND spent_at = 0`
+	burnCodesOfUser    = `DELETE FROM grants WHERE tenant_id = $1 AND user_id = $2 AND (spent_at = 0 OR spent_at <= $3 AND reached_at <= $3)`
 	endDevicesOfUser   = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND user_id = $2 AND state = 'approved'`
 	revokeGrantsOfUser = `UPDATE grants SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND user_id = $2 AND revoked_at = 0`
 	insertRulesOfUser  = `INSERT INTO revocations (tenant_id, n, kind, id, until)
@@ -38,7 +39,7 @@ const (
 			UNION SELECT gid FROM device_requests WHERE tenant_id = $1 AND user_id = $2 AND state = 'spent' AND keep_until > $3) AS ended
 		RETURNING id`
 
-	burnCodesOfClient    = `DELETE FROM grants WHERE tenant_id = $1 AND client_id = $2 AND spent_at = 0`
+	burnCodesOfClient    = `DELETE FROM grants WHERE tenant_id = $1 AND client_id = $2 AND (spent_at = 0 OR spent_at <= $3 AND reached_at <= $3)`
 	endDevicesOfClient   = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND client_id = $2 AND state IN ('pending', 'approved')`
 	revokeGrantsOfClient = `UPDATE grants SET revoked_at = $3, revoked_because = $4 WHERE tenant_id = $1 AND client_id = $2 AND revoked_at = 0`
 	insertRulesOfClient  = `INSERT INTO revocations (tenant_id, n, kind, id, until)
@@ -47,7 +48,7 @@ const (
 			UNION SELECT gid FROM device_requests WHERE tenant_id = $1 AND client_id = $2 AND state = 'spent' AND keep_until > $3) AS ended
 		RETURNING id`
 
-	burnCodesOfConsent    = `DELETE FROM grants WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND spent_at = 0`
+	burnCodesOfConsent    = `DELETE FROM grants WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND (spent_at = 0 OR spent_at <= $4 AND reached_at <= $4)`
 	endDevicesOfConsent   = `UPDATE device_requests SET state = 'denied' WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND state = 'approved'`
 	revokeGrantsOfConsent = `UPDATE grants SET revoked_at = $4, revoked_because = $5 WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND revoked_at = 0`
 	insertRulesOfConsent  = `INSERT INTO revocations (tenant_id, n, kind, id, until)
@@ -112,12 +113,13 @@ func (g *Grants) revoke(tx *db.Tx, gid, because string) (n int64, lived bool, er
 // applications in a browser, unspent codes of any, and access tokens that carry the sid. Families
 // of devices live on.
 func (g *Grants) EndSession(tx *db.Tx, sid, because string) error {
-	now := db.Micros(g.clock.Now())
+	at := g.clock.Now()
+	now := db.Micros(at)
 	n, err := feed.Bump(tx, feed.Revocation)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(burnCodesOfSession, sid); err != nil {
+	if _, err := tx.Exec(burnCodesOfSession, sid, db.Micros(at.Add(-asleep))); err != nil {
 		return fmt.Errorf("grants: burn codes: %w", err)
 	}
 	if _, err := tx.Exec(revokeGrantsOfSession, sid, now, because); err != nil {
@@ -140,6 +142,12 @@ func (g *Grants) EndClient(tx *db.Tx, clientID, because string) error {
 	return g.RevokeTokensOfClient(tx, clientID, g.clock.Now())
 }
 
+// asleep is how long after a grant was redeemed or refreshed no access token of it can live: the last may have been
+// made at the end of the overlap, and a little later. One that sleeps is ended by deleting it, as a code that nobody
+// has redeemed is: no rule need say that it is dead, and however many somebody has let lie for weeks, a verb has the
+// time to end them.
+const asleep = longestAccessToken + apps.MaxRefreshOverlap + time.Minute
+
 // endAll ends many grants in as many statements as one, so that nobody can collect more grants than
 // a verb has time to end.
 func (g *Grants) endAll(tx *db.Tx, because, burnCodes, endDevices, revokeGrants, insertRules string, whose ...any) error {
@@ -150,7 +158,7 @@ func (g *Grants) endAll(tx *db.Tx, because, burnCodes, endDevices, revokeGrants,
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(burnCodes, whose...); err != nil {
+	if _, err := tx.Exec(burnCodes, with(db.Micros(now.Add(-asleep)))...); err != nil {
 		return fmt.Errorf("grants: burn codes: %w", err)
 	}
 	if _, err := tx.Exec(endDevices, whose...); err != nil {

@@ -510,8 +510,8 @@ func TestThreat_OV07_ManyGrantsEndInOneVerb(t *testing.T) {
 				code_hash, redirect_uri, code_challenge, nonce, code_expires_at, spent_at,
 				session_bound, generation, reached_at, key_id, idle_expires_at, expires_at, revoked_at, revoked_because, created_at, keep_until)
 			WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < $2)
-			SELECT $1, 'gid-' || i, 'client', 'ada', 'sid', '', '', 0, '', '', '', '', '', '', 0, 1, TRUE, 1, 0, '', $3, $3, 0, '', 0, $3 FROM numbers`,
-			grantsOfAda, db.Micros(noon.Add(day))))
+			SELECT $1, 'gid-' || i, 'client', 'ada', 'sid', '', '', 0, '', '', '', '', '', '', 0, $4, TRUE, 1, $4, '', $3, $3, 0, '', 0, $3 FROM numbers`,
+			grantsOfAda, db.Micros(noon.Add(day)), db.Micros(noon)))
 		w.write(t, func(tx *db.Tx) error { return w.EndUser(tx, "ada", "blocked") })
 		for _, gid := range []string{"gid-1", fmt.Sprint("gid-", grantsOfAda)} {
 			if !w.revoked(t, "", gid, "") {
@@ -521,6 +521,58 @@ func TestThreat_OV07_ManyGrantsEndInOneVerb(t *testing.T) {
 		w.write(t, func(tx *db.Tx) error { return w.RevokeToken(tx, "next") })
 		if n := w.count(t, `SELECT MAX(n) FROM revocations WHERE tenant_id = $1`); n != grantsOfAda+1 {
 			t.Errorf("the next rule is number %d", n)
+		}
+	})
+}
+
+// Who lets grants lie for weeks and then ends them all makes no rule for each: guards that are given too many trust
+// none, and refuse everybody.
+func TestThreat_OV07_SleepingGrantsMakeNoRules(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		type made struct {
+			spent, reached time.Duration // ago; 0: never
+			rule           bool
+		}
+		grants := map[string]made{
+			"asleep":                {2 * time.Hour, 2 * time.Hour, false},
+			"asleep, never a token": {2 * time.Hour, 0, false},
+			"long ago":              {20 * day, 20 * day, false},
+			"just redeemed":         {time.Second, time.Second, true},
+			"a token at most":       {time.Hour, 0, true},
+			"refreshed since":       {20 * day, time.Hour, true},
+			"in the overlap":        {20 * day, time.Hour + time.Minute, true},
+		}
+		verbs := map[string]func(*db.Tx) error{
+			"user":    func(tx *db.Tx) error { return w.EndUser(tx, "ada", "blocked") },
+			"client":  func(tx *db.Tx) error { return w.EndClient(tx, "client", "disabled") },
+			"consent": func(tx *db.Tx) error { return w.WithdrawConsent(tx, "ada", "client") },
+			"API":     func(tx *db.Tx) error { return w.ForgetAPI(tx, "") },
+			"session": func(tx *db.Tx) error { return w.EndSession(tx, "sid", "signed out") },
+		}
+		for verb, end := range verbs {
+			ago := func(d time.Duration) int64 {
+				if d == 0 {
+					return 0
+				}
+				return db.Micros(noon.Add(-d))
+			}
+			for name, g := range grants {
+				w.write(t, exec(`INSERT INTO grants (tenant_id, gid, client_id, user_id, sid, scope, audience, auth_time, amr, acr,
+						code_hash, redirect_uri, code_challenge, nonce, code_expires_at, spent_at,
+						session_bound, generation, reached_at, key_id, idle_expires_at, expires_at, revoked_at, revoked_because, created_at, keep_until)
+					VALUES ($1, $2, 'client', 'ada', 'sid', '', '', 0, '', '', '', '', '', '', 0, $3, TRUE, 1, $4, '', $5, $5, 0, '', 0, $5)`,
+					verb+name, ago(g.spent), ago(g.reached), db.Micros(noon.Add(day))))
+			}
+			w.write(t, end)
+			for name, g := range grants {
+				rule := g.rule && verb != "session" // whose one rule is about the sid
+				if got := w.count(t, `SELECT COUNT(*) FROM revocations WHERE tenant_id = $1 AND kind = 'gid' AND id = $2`, verb+name); (got == 1) != rule {
+					t.Errorf("%s: %s: %d rules", verb, name, got)
+				}
+				if w.count(t, `SELECT COUNT(*) FROM grants WHERE tenant_id = $1 AND gid = $2 AND revoked_at = 0`, verb+name) != 0 {
+					t.Errorf("%s: %s lives", verb, name)
+				}
+			}
 		}
 	})
 }
