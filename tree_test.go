@@ -339,6 +339,18 @@ func TestNoStateIsGlobal(t *testing.T) {
 	}
 }
 
+// A transaction holds up all that share its commit. Mail, HTTP, hashing and signing come before it or after it.
+func TestNothingSlowRunsInATransaction(t *testing.T) {
+	slow := tree.Slow{
+		Packages: []string{"net", "net/http", "net/smtp", "os/exec", "golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt", "crypto/rsa", "crypto/ecdsa", "crypto/ed25519"},
+		Methods:  []string{"Hasher.Hash", "Hasher.Verify", "Keys.Sign", "Sender.Send", "signer.Sign", "time.Sleep"},
+	}
+	root := load(t)
+	for _, files := range packages(t) {
+		report(t, tree.InVerbs(files, root.Module+"/internal/base/db", slow))
+	}
+}
+
 func TestNoTestLeavesItselfOut(t *testing.T) {
 	except := map[string]string{
 		"internal/core/grants/model_test.go": "a step that has nothing to do in a run of a state machine, not a test",

@@ -136,3 +136,26 @@ func TestWithinCountsWholeNames(t *testing.T) {
 		t.Error("Within is wrong")
 	}
 }
+
+func TestInVerbs(t *testing.T) {
+	head := `package a
+import ("net/http"; "m/db"; d2 "m/db")
+`
+	for source, want := range map[string]string{
+		`func f() { http.Get("x"); s.Hasher.Hash(x) }`:    "",
+		`func f(tx *db.Tx) { tx.Exec("x") }`:              "",
+		`func f(tx *db.Tx) { http.Get("x") }`:             "http.Get",
+		`func f(tx *d2.Tx) { s.people.Hasher.Verify(x) }`: "Hasher.Verify",
+		`func (s *S) f() { s.d.Write(func(tx *db.Tx) error { return s.g() }) }; func (s *S) g() { s.hasher.Hash(x) }`:       "hasher.Hash",
+		`func (s *S) f() { s.d.Write(func(tx *db.Tx) error { return h() }) }; func h() { k() }; func k() { http.Get("x") }`: "http.Get",
+		`func (s *S) f() { s.hasher.Hash(x); s.d.Write(func(tx *db.Tx) error { return nil }) }`:                             "",
+		`func (s *S) f(tx *db.Tx) { s.g() }; func (s *S) g() {}; func (h H) g() { http.Get("x") }`:                          "",
+		`func f(tx *db.Tx, t *S) { t.g() }; func (s *S) g() { http.Get("x") }`:                                              "http.Get",
+		`func f(tx *db.Tx) { s.others.g() }; func (s *S) g() { http.Get("x") }`:                                             "",
+	} {
+		got := InVerbs(parse(t, "a.go", head+source).Files, "m/db", Slow{Packages: []string{"net/http"}, Methods: []string{"Hasher.Hash", "Hasher.Verify"}})
+		if want == "" && len(got) != 0 || want != "" && (len(got) != 1 || !strings.Contains(got[0], want)) {
+			t.Errorf("%s\ngives %q, want %q", source, got, want)
+		}
+	}
+}
