@@ -110,9 +110,7 @@ func New(o Options) (*Scheme, error) {
 	if o.CacheSize == 0 {
 		o.CacheSize = DefaultCacheSize
 	}
-	if slices.ContainsFunc(o.Proxies, func(p netip.Prefix) bool { return !p.IsValid() }) {
-		problems = append(problems, errors.New("Proxies: one is not valid"))
-	}
+	problems = append(problems, clientip.Proxies(o.Proxies).Check())
 	if o.ClientAddr != nil && len(o.Proxies) > 0 {
 		problems = append(problems, errors.New("ClientAddr stands beside Proxies; one of them says where requests come from"))
 	}

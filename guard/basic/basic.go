@@ -134,15 +134,11 @@ func New(o Options) (*Scheme, error) {
 	case o.CacheSize < 0:
 		problems = append(problems, errors.New("CacheSize is negative; to remember nothing set CacheTTL to -1"))
 	}
-	if o.Limiter != nil && o.InsecureUnlimited {
-		problems = append(problems, errors.New("Limiter is set beside InsecureUnlimited"))
+	if o.Clock == nil {
+		o.Clock = time.Now
 	}
-	for _, p := range o.Proxies {
-		if !p.IsValid() {
-			problems = append(problems, errors.New("Proxies: one is not valid"))
-		}
-	}
-	if err := errors.Join(problems...); err != nil {
+	limiter, err := attempts.Limit(o.Limiter, o.InsecureUnlimited, o.Proxies, o.Clock)
+	if err := errors.Join(append(problems, err)...); err != nil {
 		return nil, fmt.Errorf("basic: %w", err)
 	}
 	same := func(s string) string { return s }
@@ -152,23 +148,13 @@ func New(o Options) (*Scheme, error) {
 	if o.Canonical == nil {
 		o.Canonical = same
 	}
-	if o.Clock == nil {
-		o.Clock = time.Now
-	}
-	if o.Limiter == nil && !o.InsecureUnlimited {
-		limiter, err := attempts.Default(o.Proxies, o.Clock)
-		if err != nil {
-			return nil, fmt.Errorf("basic: %w", err)
-		}
-		o.Limiter = limiter
-	}
 	return &Scheme{
 		challenge: []string{oauth.Challenge("Basic",
 			oauth.Parameter{Name: "realm", Value: o.Realm}, oauth.Parameter{Name: "charset", Value: "UTF-8"})},
 		verifier:    o.Verifier,
 		normalize:   o.Normalize,
 		canonical:   o.Canonical,
-		limiter:     o.Limiter,
+		limiter:     limiter,
 		revocations: o.Revocations,
 		transport:   transport{proxies: slices.Clone(o.Proxies), http: o.InsecureAllowHTTP},
 		memory:      newMemory(max(o.CacheTTL, 0), o.CacheSize),

@@ -637,6 +637,7 @@ func TestOptions(t *testing.T) {
 		"CacheTTL":            {Realm: "x", Verifier: ok, CacheTTL: time.Hour},
 		"CacheSize":           {Realm: "x", Verifier: ok, CacheSize: -1},
 		"Proxies":             {Realm: "x", Verifier: ok, Proxies: []netip.Prefix{{}}},
+		"Proxies: one":        {Realm: "x", Verifier: ok, Proxies: []netip.Prefix{{}}, InsecureUnlimited: true},
 	} {
 		if _, err := basic.New(o); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)

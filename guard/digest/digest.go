@@ -190,29 +190,16 @@ func New(o Options) (*Scheme, error) {
 	if o.MaxBody < 0 {
 		problems = append(problems, errors.New("MaxBody is negative"))
 	}
-	for _, p := range o.Proxies {
-		if !p.IsValid() {
-			problems = append(problems, errors.New("Proxies: one is not valid"))
-		}
-	}
-	if o.Limiter != nil && o.InsecureUnlimited {
-		problems = append(problems, errors.New("Limiter is set beside InsecureUnlimited"))
-	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	if err := errors.Join(problems...); err != nil {
+	limiter, err := attempts.Limit(o.Limiter, o.InsecureUnlimited, o.Proxies, o.Clock)
+	if err := errors.Join(append(problems, err)...); err != nil {
 		return nil, fmt.Errorf("digest: %w", err)
 	}
+	o.Limiter = limiter
 	if o.Counts == nil {
 		o.Counts = newMemory(2*NonceLife, o.Clock) // made by a clock that is ahead, a nonce lives nearly twice as long here
-	}
-	if o.Limiter == nil && !o.InsecureUnlimited {
-		limiter, err := attempts.Default(o.Proxies, o.Clock)
-		if err != nil {
-			return nil, fmt.Errorf("digest: %w", err)
-		}
-		o.Limiter = limiter
 	}
 	s := &Scheme{o: o, nonces: protocol.Nonces{Keys: o.Sealer.nonces, Realm: o.Realm, Life: NonceLife}, dummy: map[Algorithm]Record{}}
 	s.proven = &proven{users: generations[string]{period: NonceLife}}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -761,8 +762,8 @@ func (banned) Check(_ context.Context, p *guard.Principal, _ string, _ uint64) (
 }
 
 func TestOptions(t *testing.T) {
-	_, err := digest.New(digest.Options{Realm: `a"b`, Algorithms: []digest.Algorithm{"SHA-1"}, QOP: []digest.QOP{"auth-conf"}, MaxBody: -1})
-	if err == nil || strings.Count(err.Error(), "\n") != 5 {
+	_, err := digest.New(digest.Options{Realm: `a"b`, Algorithms: []digest.Algorithm{"SHA-1"}, QOP: []digest.QOP{"auth-conf"}, MaxBody: -1, Proxies: []netip.Prefix{{}}})
+	if err == nil || strings.Count(err.Error(), "\n") != 6 {
 		t.Errorf("not all problems at once: %v", err)
 	}
 	for name, users := range map[string]map[string]string{"nobody": nil, "no name": {"": "x"}, "no password": {"a": ""}, "a colon": {"a:b": "x"}} {

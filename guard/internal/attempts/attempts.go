@@ -3,16 +3,17 @@
 package attempts
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/guard"
+	"github.com/gatehouse-dev/gatehouse/guard/internal/clientip"
 	"github.com/gatehouse-dev/gatehouse/guard/ratelimit"
 )
 
-// Attempts has a bucket for each user name and key. It is what packages basic
-// and digest call a Limiter.
+// Attempts has a bucket for each user name and key. It is a [Limiter].
 type Attempts struct {
 	limits *ratelimit.Limiter
 	by     ratelimit.KeyFunc // nil: the name alone
@@ -21,9 +22,24 @@ type Attempts struct {
 // New returns Attempts that take from limits.
 func New(limits *ratelimit.Limiter, by ratelimit.KeyFunc) *Attempts { return &Attempts{limits, by} }
 
-// Default returns the login preset in the memory of this process: five wrong
-// passwords in 15 minutes for each name from each address.
-func Default(proxies []netip.Prefix, now func() time.Time) (*Attempts, error) {
+// Limiter is what packages basic and digest call one.
+type Limiter interface {
+	Attempt(r *http.Request, username string) error
+	Succeeded(r *http.Request, username string)
+}
+
+// Limit returns what a scheme counts attempts by: the limiter it was given; nil where it
+// is to be unlimited; and otherwise the login preset in the memory of this process,
+// five wrong passwords in 15 minutes for each name from each address. The error is about
+// the options of these names.
+func Limit(given Limiter, unlimited bool, proxies []netip.Prefix, now func() time.Time) (Limiter, error) {
+	problems := clientip.Proxies(proxies).Check()
+	if given != nil && unlimited {
+		problems = errors.Join(problems, errors.New("Limiter is set beside InsecureUnlimited"))
+	}
+	if problems != nil || given != nil || unlimited {
+		return given, problems
+	}
 	limits, err := ratelimit.New(ratelimit.Login(ratelimit.Options{Clock: now}))
 	if err != nil {
 		return nil, err

@@ -7,12 +7,21 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
 // Proxies are the addresses whose X-Forwarded-For is believed. Without any, the
 // header is never read.
 type Proxies []netip.Prefix
+
+// Check is for whoever is configured with them: none may be the zero value.
+func (p Proxies) Check() error {
+	if slices.ContainsFunc(p, func(network netip.Prefix) bool { return !network.IsValid() }) {
+		return errors.New("Proxies: one is not valid")
+	}
+	return nil
+}
 
 // Client returns the address of the client: the one at the other end of the
 // connection or, if that is one of our proxies, the right-most address in

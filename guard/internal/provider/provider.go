@@ -105,9 +105,6 @@ func HTTPClient(given *http.Client) *http.Client {
 	return &c
 }
 
-// Issuer returns the issuer, exactly as configured.
-func (p *Provider) Issuer() string { return p.issuer }
-
 // Client returns the client to call the provider with.
 func (p *Provider) Client() *http.Client { return p.client }
 
