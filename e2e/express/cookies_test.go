@@ -41,6 +41,7 @@ func TestCookieSizes(t *testing.T) {
 		{"express-openid-connect, by code", "express_oidc", withCode, "/shows"},
 		{"express-openid-connect, by form_post", "express_oidc", posted, "/profile"},
 		{"go-oidc-server", "watchlist_session", startWatchlist(t, h), "/shows"},
+		{"tvshows, rendered", "tvshows_rendered_session", site{origin: strings.TrimSuffix(h.Demo("Server-rendered"), "/")}, "/shows"},
 	} {
 		m.measure(t, h)
 	}
