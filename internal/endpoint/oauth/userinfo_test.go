@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/base/db"
 	"github.com/gatehouse-dev/gatehouse/internal/core/apps"
 	"github.com/gatehouse-dev/gatehouse/internal/server/demo"
 	"github.com/gatehouse-dev/gatehouse/internal/server/servertest"
@@ -152,6 +153,12 @@ func TestThreat_JW14_DeadTokensAtUserInfo(t *testing.T) {
 		},
 		"the user is blocked": func(t *testing.T, i *servertest.Instance, _ *servertest.Browser, _ servertest.Tokens) {
 			i.Block(t, demo.Reader)
+		},
+		"the user is blocked and no rule says so": func(t *testing.T, i *servertest.Instance, _ *servertest.Browser, _ servertest.Tokens) {
+			must(t, i.House.Tenant.DB.Write(t.Context(), func(tx *db.Tx) error {
+				_, err := i.House.People.SetBlocked(tx, i.UserID(t, demo.Reader), true)
+				return err
+			}))
 		},
 		"the client is disabled": func(t *testing.T, i *servertest.Instance, _ *servertest.Browser, _ servertest.Tokens) {
 			change(t, i, demo.SPA, func(c *apps.Client) { c.Disabled = true })
