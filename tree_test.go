@@ -56,8 +56,8 @@ var floors = []floor{
 	{"internal/core/access", with(groundOfCore, "internal/core/apps", "internal/core/people"), "permissions belong to APIs, and API keys to people and clients; neither knows what they may do"},
 	{"internal/core/grants", with(groundOfCore, "internal/core/signin", "internal/core/people", "internal/core/apps", "internal/core/access", "internal/core/keys"), "a grant brings a person, a client and permissions together; none of them knows grants"},
 	{"internal/core/guide", with(groundOfCore, "internal/core/apps"), "it says what a client should be, and stores nothing"},
-	{"internal/core/checkup", with(groundOfCore, "internal/core/apps"), "it holds what came against what a client registered"},
-	{"internal/core/admin", with(groundOfCore, "internal/core/people", "internal/core/apps", "internal/core/access", "internal/core/grants", "internal/core/guide", "internal/core/checkup"), "verbs of administrators end what stands on what they delete; nothing in core needs an administrator"},
+	{"internal/core/checkup", with(groundOfCore, "internal/core/apps", "internal/core/backchannel"), "it holds what came, and how telling of sign-outs went, against what a client registered"},
+	{"internal/core/admin", with(groundOfCore, "internal/core/people", "internal/core/apps", "internal/core/access", "internal/core/grants", "internal/core/guide", "internal/core/checkup", "internal/core/backchannel"), "verbs of administrators end what stands on what they delete; nothing in core needs an administrator"},
 
 	{"internal/base", []string{}, "ground: knows nothing of what stands on it"},
 	{"protocol", []string{}, "formats and rules of the specifications, usable without the house"},
