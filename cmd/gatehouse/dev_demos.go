@@ -36,12 +36,14 @@ type demoServer struct {
 	form string // as package tvshows names it; "api" for the API
 	name string
 	typ  apps.Type
-	net.Listener
+
+	listeners []net.Listener
+	port      int
 }
 
 // url is the origin of a demo, under the name that its cookies and redirect URIs are for.
 func (d *demoServer) url() string {
-	return fmt.Sprintf("http://localhost:%d", d.Addr().(*net.TCPAddr).Port)
+	return fmt.Sprintf("http://localhost:%d", d.port)
 }
 
 // startDemos takes the ports. Nothing is served yet: the house has to know them first.
@@ -52,12 +54,11 @@ func startDemos(issuer, data string, log *slog.Logger) (*demos, error) {
 		{form: "server", name: "Custom server", typ: apps.RegularWeb},
 	}}
 	for _, s := range d.all() {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
+		var err error
+		if s.listeners, s.port, err = listenLoopback("localhost:0"); err != nil {
 			d.close()
 			return nil, err
 		}
-		s.Listener = l
 	}
 	return d, nil
 }
@@ -101,13 +102,13 @@ func (d *demos) serve(ctx context.Context, content *demo.Content) (err error) {
 	if err != nil {
 		return err
 	}
-	go serveDemo(d.api, api, d.log)
+	serveDemo(d.api, api, d.log)
 	for _, s := range d.forms {
 		handler, err := d.form(s, content.Client(clientName(s)))
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		go serveDemo(s, handler, d.log)
+		serveDemo(s, handler, d.log)
 	}
 	return nil
 }
@@ -137,9 +138,11 @@ func (d *demos) form(s *demoServer, client demo.Client) (handler http.Handler, e
 	}
 }
 
-func serveDemo(l net.Listener, h http.Handler, log *slog.Logger) {
+func serveDemo(d *demoServer, h http.Handler, log *slog.Logger) {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-	s.Serve(l) // ends with its listener
+	for _, l := range d.listeners {
+		go s.Serve(l) // ends with its listener
+	}
 }
 
 // links are the forms, for the start page and dev.json.
@@ -153,9 +156,7 @@ func (d *demos) links() []devDemo {
 
 func (d *demos) close() {
 	for _, s := range d.all() {
-		if s.Listener != nil {
-			s.Close()
-		}
+		closeAll(s.listeners)
 	}
 	if d.revocations != nil {
 		d.revocations.Close()
