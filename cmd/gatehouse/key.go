@@ -70,7 +70,7 @@ func (c *keyRevoke) Run(ctx context.Context, to streams) error {
 		if err := h.RevokeKey(ctx, c.KeyID, operator()); err != nil {
 			return fixable(err, "gatehouse key list shows those there are")
 		}
-		fmt.Fprintf(to.Err, "Revoked %s. What it has signed is not accepted any more.\n", c.KeyID)
+		fmt.Fprintf(to.Err, "Revoked %s. What it has signed is not accepted any more, here and where the feed of revocations is followed;\nother APIs accept it until they fetch the keys anew, which takes ten minutes at most.\n", c.KeyID)
 		return printKeys(ctx, to, h, c.JSON)
 	})
 }

@@ -202,7 +202,7 @@ func (e *examination) entry(entry Entry) {
 	case ResponseType:
 		f.Title = "It asks for a response_type that is not open to it"
 		if f.Sent == "" { // none that there is
-			f.Fix = "No token travels in a URL: the implicit grant is deprecated and not offered: use response_type=code with PKCE."
+			f.Fix = "No token travels in a URL. The implicit grant is deprecated and not offered: use response_type=code with PKCE."
 			since(Authorized)
 			break
 		}
