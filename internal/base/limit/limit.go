@@ -41,8 +41,8 @@ func (c *Counter) Exceeded(key string, now time.Time) (bool, time.Duration) {
 	return true, e.ends.Sub(now)
 }
 
-// Add counts an event of a key.
-func (c *Counter) Add(key string, now time.Time) {
+// Add counts an event of a key, and reports whether it was the last that the key had in its window.
+func (c *Counter) Add(key string, now time.Time) (last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entries[key]
@@ -54,6 +54,7 @@ func (c *Counter) Add(key string, now time.Time) {
 		c.entries[key] = e
 	}
 	e.count++
+	return e.count == c.max
 }
 
 func (c *Counter) makeRoom(now time.Time) {

@@ -8,6 +8,7 @@ const (
 	SignInSucceeded Type = "sign_in.succeeded"
 	SignInFailed    Type = "sign_in.failed"
 	SignInLimited   Type = "sign_in.limited" // the failure that used up a budget; Detail "budget" names it
+	SignInFlood     Type = "sign_in.flood"   // the failure with which a server has seen so many, of all names and networks, that operators should look; Detail "failures"
 	SignedOut       Type = "sign_out.succeeded"
 	SessionEnded    Type = "session.ended"
 	SessionsEnded   Type = "session.all_ended"

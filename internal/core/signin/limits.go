@@ -17,9 +17,12 @@ import (
 
 // Limits bound guessing and mailing.
 type Limits struct {
-	Window   time.Duration // of Failures and Spray
+	Window   time.Duration // of Failures, Spray and Flood
 	Failures int64         // wrong passwords for one account from one network or one known device
 	Spray    int64         // wrong passwords from one network for all accounts together
+	// Flood is so many wrong passwords for all accounts from everywhere that operators are told. It is counted on
+	// each node, and refuses nobody: whoever changes addresses meets the limits of accounts.
+	Flood int
 	// Consecutive wrong passwords for one account from everywhere. After that only known devices
 	// may try, or the owner sets a new password by mail (NIST SP 800-63B-4, section 3.2.2).
 	Consecutive int64
@@ -42,7 +45,7 @@ type Limits struct {
 // DefaultLimits returns the limits that hold unless an operator sets others.
 func DefaultLimits() Limits {
 	return Limits{
-		Window: 15 * time.Minute, Failures: 5, Spray: 100, Consecutive: 100,
+		Window: 15 * time.Minute, Failures: 5, Spray: 100, Flood: 1000, Consecutive: 100,
 		MailWindow: time.Hour, MailsAddress: 3, MailsNetwork: 10, MailsSite: 50, MailsDay: 10_000,
 		UserCodesWindow: time.Hour, UserCodesSession: 5, UserCodesPerson: 20, UserCodesNetwork: 20,
 		DeviceRequestsWindow: 10 * time.Minute, DeviceRequests: 100,

@@ -212,6 +212,46 @@ func TestThreat_PW03_Spraying(t *testing.T) {
 	})
 }
 
+// Whoever changes the address with every try meets no network's limit. Operators hear of it, once in a window,
+// and nobody is answered otherwise for it.
+func TestThreat_PW03_SprayingFromEverywhere(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.user(t, "ada@example.com")
+		floods := func() (n int) {
+			list, err := audit.List(bg, w.tn, audit.Query{Limit: 100})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range list {
+				if e.Type == audit.SignInFlood && e.Actor == audit.System().Actor && e.Detail["failures"] == 10.0 {
+					n++
+				}
+			}
+			return n
+		}
+		try := func(n int) {
+			from := signin.From{Address: netip.AddrFrom4([4]byte{10, 0, byte(n), 1})}
+			if _, err := w.try(fmt.Sprintf("user%d@example.com", n), "Password2026!", from); !errors.Is(err, signin.ErrBadCredentials) {
+				t.Errorf("try %d: %v", n, err)
+			}
+		}
+		for n := range 30 {
+			try(n)
+			w.signIn(t, "ada@example.com", signin.From{Address: home}) // what is right makes nothing good
+			if got, want := floods(), min(1, (n+1)/10); got != want {
+				t.Fatalf("%d events after %d wrong passwords", got, n+1)
+			}
+		}
+		w.now.Advance(15 * time.Minute)
+		for n := range 10 {
+			try(100 + n)
+		}
+		if got := floods(); got != 2 {
+			t.Errorf("%d events after another window", got)
+		}
+	}, func(_ *tenant.Settings, l *signin.Limits) { l.Flood = 10 })
+}
+
 func TestThreat_PW04_OneBudgetForAllSpellings(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.user(t, "jos\u00e9@b\u00fccher.example")

@@ -36,6 +36,7 @@ func (c Credentials) GoString() string { return c.String() }
 
 // attempt is a password that has been compared, and not yet counted.
 type attempt struct {
+	tenant   string
 	account  *people.Account // nil for an unknown name
 	right    bool
 	upgraded string // a better hash of the same password, or empty
@@ -82,7 +83,7 @@ func paid(ctx context.Context) (context.Context, context.CancelFunc) {
 // compare finds the account and compares the password, with the same work whether there is an
 // account or not. Attempts beyond the limits are refused before that work.
 func (s *SignIn) compare(ctx context.Context, tn *tenant.Tenant, c Credentials, from From) (attempt, error) {
-	a := attempt{device: s.openDevice(tn, from.Device)}
+	a := attempt{tenant: tn.ID, device: s.openDevice(tn, from.Device)}
 	if len(c.Password) > people.MaxPassword {
 		return a, ErrBadCredentials // no password is that long, so nothing is told
 	}
@@ -148,6 +149,13 @@ func (s *SignIn) count(tx *db.Tx, a attempt, from From) error {
 	}
 	if a.account != nil {
 		userID = a.account.ID
+	}
+	if s.flood.Add(a.tenant, s.now()) {
+		flood := audit.System().Event(audit.SignInFlood, "", s.now())
+		flood.Detail = map[string]any{"failures": s.limits.Flood}
+		if err := audit.Record(tx, flood); err != nil {
+			return err
+		}
 	}
 	e := from.origin("").Event(t, userID, s.now())
 	e.Detail = detail

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/base/clock"
 	"github.com/gatehouse-dev/gatehouse/internal/base/db"
+	"github.com/gatehouse-dev/gatehouse/internal/base/limit"
 	"github.com/gatehouse-dev/gatehouse/internal/base/seal"
 	"github.com/gatehouse-dev/gatehouse/internal/core/audit"
 	"github.com/gatehouse-dev/gatehouse/internal/core/mail"
@@ -80,6 +81,9 @@ type Options struct {
 	Limits  Limits // DefaultLimits when zero
 }
 
+// maxFloods bounds the tenants whose wrong passwords are counted at a time.
+const maxFloods = 10_000
+
 // SignIn is the subject's verbs. It is safe for concurrent use.
 type SignIn struct {
 	clock   clock.Clock
@@ -91,6 +95,7 @@ type SignIn struct {
 	apiKeys APIKeys
 	logouts Logouts
 	limits  Limits
+	flood   *limit.Counter
 }
 
 // New returns the subject.
@@ -106,6 +111,7 @@ func New(o Options) *SignIn {
 	}
 	return &SignIn{
 		clock: o.Clock, seal: o.Seal, people: o.People, mail: o.Mail, grants: o.Grants, access: o.Access, apiKeys: o.APIKeys, logouts: o.Logouts, limits: o.Limits,
+		flood: limit.NewCounter(o.Limits.Flood, o.Limits.Window, maxFloods),
 	}
 }
 
