@@ -105,12 +105,12 @@ func testPassport(t *testing.T, dist string) {
 	b.See(aShow, who.Email)
 	first := tokenID(b)
 	b.Press("Renew at the house")
-	b.See("Hello, "+who.Email)
+	b.See("Hello, " + who.Email)
 	b.Press("Shows")
 	b.Wait("there is another token", func() bool { id := tokenID(b); return id != "" && id != first })
 	h.RotateKeys(proof.Times(2, 25), func() error {
-		called := b.Finds(s.origin+"/shows", aShow, who.Email) // by way of the house, when the token has expired
-		anew := b.Finds(s.origin+"/login", "Hello, "+who.Email)   // the house asks nothing
+		called := b.Finds(s.origin+"/shows", aShow, who.Email)  // by way of the house, when the token has expired
+		anew := b.Finds(s.origin+"/login", "Hello, "+who.Email) // the house asks nothing
 		return errors.Join(called, anew, b.Finds(s.origin+"/shows", aShow))
 	})
 	leave(t, h.House, me, b, s, who)
