@@ -75,7 +75,11 @@ func TestWatchlist(t *testing.T) {
 	b.See("E-mail address", "Password")
 	second.Reload()
 	second.At(h.Issuer) // to sign in, and asked
-	second.See("E-mail address", "Password")
+	me.SignIn(second, drive.Newcomer)
+	second.At(s.origin + "/account")
+	second.See("this browser")
+	second.Press("My list")
+	second.See(aShow, "1 show to watch")
 	b.Harmless()
 }
 

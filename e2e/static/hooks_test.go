@@ -19,9 +19,10 @@ func TestStaticHooks(t *testing.T) {
 	b.Open(home)
 	b.See("You are signed out")
 	b.Press("Sign in")
-	me.SignIn(b, h.User(drive.Alice))
+	b.Press("Create an account")
+	me.SignUp(b, h.House, drive.Newcomer)
 	b.At(home)
-	b.See("Hello, Alice Archer")
+	b.See("Hello, " + drive.Newcomer.Email)
 
 	asked := len(b.Requested())
 	b.Press("Load the shows")
@@ -32,18 +33,22 @@ func TestStaticHooks(t *testing.T) {
 	b.Accessible("hooks")
 
 	b.Press("Profile")
-	b.See("Your profile", h.User(drive.Alice).Email)
+	b.See("Your profile", drive.Newcomer.Email)
+	b.Back()
+	b.See("Hello, " + drive.Newcomer.Email)
+	b.Press("Profile")
+	b.See("Your profile")
 	b.Reload()
-	b.See("Your profile", h.User(drive.Alice).Email)
+	b.See("Your profile", drive.Newcomer.Email)
 	second := me.Tab()
 	second.Open(home)
-	second.See("Hello, Alice Archer")
+	second.See("Hello, " + drive.Newcomer.Email)
 
 	h.RotateKeys(proof.Times(1, 8), func() error {
 		second.Open(home) // it is signed in anew, in a hidden iframe
-		second.See("Hello, Alice Archer")
+		second.See("Hello, " + drive.Newcomer.Email)
 		second.Press("Profile")
-		second.See("Your profile", h.User(drive.Alice).Email)
+		second.See("Your profile", drive.Newcomer.Email)
 		return nil
 	})
 
@@ -54,5 +59,6 @@ func TestStaticHooks(t *testing.T) {
 	second.See("You are signed out")
 	b.Press("Profile")
 	b.At(h.Issuer)
-	b.See("E-mail address", "Password")
+	me.SignIn(b, drive.Newcomer)
+	b.See("Your profile", drive.Newcomer.Email)
 }
