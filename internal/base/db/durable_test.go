@@ -87,48 +87,58 @@ func writeUntilKilled(url string) error {
 // TestThreat_DB01_KilledUnderWriteLoad kills a writing process at random moments and looks for everything it had acknowledged.
 func TestThreat_DB01_KilledUnderWriteLoad(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) {
-		testDurable(t, "sqlite:"+dbtest.TemplateSQLite(t, testSchema))
+		testDurable(t, func() string { return "sqlite:" + dbtest.TemplateSQLite(t, testSchema) })
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
-		testDurable(t, dbtest.TemplatePostgreSQL(t, testSchema))
+		testDurable(t, func() string { return dbtest.TemplatePostgreSQL(t, testSchema) })
 	})
 }
 
-func testDurable(t *testing.T, url string) {
+// testDurable kills so often over one database, and begins with another: after each kill everything is looked for.
+func testDurable(t *testing.T, fresh func() string) {
 	random := proof.Rand(t)
-	kills := proof.Times(10, 1000)
-	var journal []int
-	for range kills {
-		journal = append(journal, killWriter(t, url, 1+random.IntN(400))...)
+	databases, kills, acknowledged := proof.Times(1, 20), proof.Times(10, 50), 0
+	for range databases {
+		url := fresh()
+		var journal []int
+		for range kills {
+			journal = append(journal, killWriter(t, url, 1+random.IntN(400))...)
+			inspect(t, url, journal)
+		}
+		acknowledged += len(journal)
+	}
+	t.Logf("%d writes were acknowledged over %d kills", acknowledged, databases*kills)
+}
 
-		d, err := db.Open(t.Context(), url, db.Options{})
-		if err != nil {
-			t.Fatalf("open after the kill: %v", err)
-		}
-		there := marks(t, d)
-		for _, id := range journal {
-			if !there[id] {
-				t.Errorf("row %d was acknowledged and is gone", id)
-			}
-		}
-		var halves int
-		if err := d.System().QueryRow(t.Context(), `SELECT count(*) FROM marks m WHERE NOT EXISTS (SELECT 1 FROM leaves l WHERE l.mark = m.id)`).Scan(&halves); err != nil {
-			t.Error(err)
-		}
-		if halves != 0 {
-			t.Errorf("%d verbs were done by half", halves)
-		}
-		if d.Dialect() == db.SQLite {
-			var verdict string
-			if err := d.System().QueryRow(t.Context(), `PRAGMA integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
-				t.Errorf("integrity check: %s, %v", verdict, err)
-			}
-		}
-		if err := d.Close(); err != nil {
-			t.Fatal(err)
+// inspect opens what a killed process has left, and looks for all it had acknowledged.
+func inspect(t *testing.T, url string, journal []int) {
+	t.Helper()
+	d, err := db.Open(t.Context(), url, db.Options{})
+	if err != nil {
+		t.Fatalf("open after the kill: %v", err)
+	}
+	there := marks(t, d)
+	for _, id := range journal {
+		if !there[id] {
+			t.Errorf("row %d was acknowledged and is gone", id)
 		}
 	}
-	t.Logf("%d writes were acknowledged over %d kills", len(journal), kills)
+	var halves int
+	if err := d.System().QueryRow(t.Context(), `SELECT count(*) FROM marks m WHERE NOT EXISTS (SELECT 1 FROM leaves l WHERE l.mark = m.id)`).Scan(&halves); err != nil {
+		t.Error(err)
+	}
+	if halves != 0 {
+		t.Errorf("%d verbs were done by half", halves)
+	}
+	if d.Dialect() == db.SQLite {
+		var verdict string
+		if err := d.System().QueryRow(t.Context(), `PRAGMA integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
+			t.Errorf("integrity check: %s, %v", verdict, err)
+		}
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // killWriter starts a writer, kills it once it has acknowledged n writes, and returns all it acknowledged.
