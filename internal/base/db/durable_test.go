@@ -124,7 +124,7 @@ func inspect(t *testing.T, url string, journal []int) {
 		}
 	}
 	var halves int
-	if err := d.System().QueryRow(t.Context(), `SELECT count(*) FROM marks m WHERE NOT EXISTS (SELECT 1 FROM leaves l WHERE l.mark = m.id)`).Scan(&halves); err != nil {
+	if err := d.System().QueryRow(t.Context(), `SELECT count(*) FROM marks m WHERE NOT EXISTS (SELECT 1 FROM leaves l WHERE l.id = m.id)`).Scan(&halves); err != nil {
 		t.Error(err)
 	}
 	if halves != 0 {
