@@ -28,6 +28,16 @@ func (h *House) Manage(method, path string, body Object) (Object, error) {
 	return h.send(method, "api/v2/"+path, body)
 }
 
+// ChangeAPI changes fields of the API with this identifier.
+func (h *House) ChangeAPI(audience string, fields Object) {
+	h.T.Helper()
+	list := Must[Object](h.T)(h.Manage(http.MethodGet, "resource-servers?include_totals=true&identifier="+url.QueryEscape(audience), nil))
+	api, _ := list["resource_servers"].([]any)[0].(map[string]any)
+	if _, err := h.Manage(http.MethodPatch, fmt.Sprint("resource-servers/", api["id"]), fields); err != nil {
+		h.T.Fatal(err)
+	}
+}
+
 func (h *House) send(method, path string, body Object) (Object, error) {
 	raw, err := json.Marshal(body)
 	if err != nil {

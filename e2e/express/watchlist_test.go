@@ -25,6 +25,7 @@ func TestWatchlist(t *testing.T) {
 	t.Parallel()
 	h := drive.OpenHouse(t)
 	s := startWatchlist(t, h)
+	h.ChangeAPI(h.Client(watchlistClient).Audience, drive.Object{"token_lifetime": 20}) // seconds: it is renewed before each call
 	me := drive.NewProfile(t)
 	b := me.Tab()
 
@@ -60,6 +61,9 @@ func TestWatchlist(t *testing.T) {
 	if got := drive.Script[string](b, `fetch("/api/shows").then(async (r) => r.status + " " + (await r.text()).includes("`+aShow+`"))`); got != "200 true" {
 		t.Errorf("the proxy answered %s", got)
 	}
+	if !renewed(t, h) {
+		t.Error("no access token was renewed")
+	}
 
 	second := me.Tab()
 	second.Open(s.origin + "/account")
@@ -81,6 +85,19 @@ func TestWatchlist(t *testing.T) {
 	second.Press("My list")
 	second.See(aShow, "1 show to watch")
 	b.Harmless()
+}
+
+// renewed reports whether the house says that the application has renewed its tokens.
+func renewed(t *testing.T, h *drive.House) bool {
+	t.Helper()
+	record := drive.Must[drive.Object](t)(h.Manage(http.MethodGet, "apps/"+h.Client(watchlistClient).ClientID+"/check", nil))
+	lasts, _ := record["lasts"].([]any)
+	for _, last := range lasts {
+		if of, _ := last.(map[string]any); of["kind"] == "ok_refresh" {
+			return true
+		}
+	}
+	return false
 }
 
 // A deep link leads there by way of the house. Who is no administrator stays out, another browser is

@@ -4,10 +4,8 @@ package serverless
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -167,8 +165,8 @@ func sameAnswers(t *testing.T, h *drive.House, twins []twin) {
 
 // Both APIs want access tokens that say so: of type at+jwt (RFC 9068), and not of a type that any JWT has.
 func otherDialect(t *testing.T, h *drive.House, twins []twin) {
-	setDialect(t, h, "auth0")
-	defer setDialect(t, h, "rfc9068")
+	setDialect(h, "auth0")
+	defer setDialect(h, "rfc9068")
 	me := drive.NewProfile(t)
 	b := me.Tab()
 	for i, api := range twins {
@@ -182,13 +180,8 @@ func otherDialect(t *testing.T, h *drive.House, twins []twin) {
 	}
 }
 
-func setDialect(t *testing.T, h *drive.House, dialect string) {
-	t.Helper()
-	list := drive.Must[drive.Object](t)(h.Manage(http.MethodGet, "resource-servers?include_totals=true&identifier="+url.QueryEscape(h.Client(client).Audience), nil))
-	api, _ := list["resource_servers"].([]any)[0].(map[string]any)
-	if _, err := h.Manage(http.MethodPatch, fmt.Sprint("resource-servers/", api["id"]), drive.Object{"token_dialect": dialect}); err != nil {
-		t.Fatal(err)
-	}
+func setDialect(h *drive.House, dialect string) {
+	h.ChangeAPI(h.Client(client).Audience, drive.Object{"token_dialect": dialect})
 }
 
 // A person goes on while the house changes its keys: she is signed in anew with each page, and the API, which
